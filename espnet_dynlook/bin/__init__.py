@@ -1,0 +1,1 @@
+"""Command lines: training and decoding with the plugin in place."""

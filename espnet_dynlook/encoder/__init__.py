@@ -1,0 +1,1 @@
+"""Encoders whose attention masks are filled in by a kind of lookahead."""

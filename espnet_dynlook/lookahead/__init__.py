@@ -1,0 +1,1 @@
+"""The theory of lookahead: bands, kinds and latency. Imports torch only."""

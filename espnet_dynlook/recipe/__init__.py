@@ -1,0 +1,1 @@
+"""What a recipe needs: data directories, audio, tokens, scores and tables."""
