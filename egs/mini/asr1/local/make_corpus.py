@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Speak the mini corpus with espeak-ng: FLAC files and one table that lists them.
+
+The voices are synthetic. The corpus shows that everything works; error rates on it say
+nothing about human speech.
+"""
+
+import argparse
+import csv
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from sentences import make_splits
+
+from espnet_dynlook.recipe.espeak import FS, Synthesizer, Utterance
+
+VOICES = [
+    "en-us",
+    "en-us+f1",
+    "en-us+f2",
+    "en-us+f4",
+    "en-us+m1",
+    "en-us+m3",
+    "en-us+m7",
+    "en-gb-x-rp",
+]
+FIELDS = ["utt", "speaker", "split", "path", "seconds", "text"]
+# One task of a worker. Its size is part of the recipe, unlike the number of workers:
+# espeak-ng's audio depends on what the same process said before.
+UTTERANCES_PER_TASK = 50
+
+
+def add_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add reddish noise at 10 to 30 dB below the speech to half of the utterances.
+
+    Args:
+        samples: (N,) speech.
+        rng: Decides whether, how loud, and which noise.
+
+    Returns:
+        (N,), scaled to a random peak between 0.2 and 0.8.
+    """
+    if rng.random() < 0.5:
+        snr = rng.uniform(10, 30)
+        white = np.fft.rfft(rng.standard_normal(len(samples)))
+        slope = 1 / np.sqrt(1 + np.arange(len(white)) / len(white) * 40)
+        noise = np.fft.irfft(white * slope, n=len(samples))
+        noise *= np.sqrt(np.mean(samples**2) / np.mean(noise**2)) * 10 ** (-snr / 20)
+        samples = samples + noise
+    return samples / np.abs(samples).max() * rng.uniform(0.2, 0.8)
+
+
+def speak(task: dict[str, Any]) -> list[dict[str, str]]:
+    """Speak one task's sentences in this (new) process; return rows of the table."""
+    synthesizer = Synthesizer()
+    rows = []
+    for index, text in task["sentences"]:
+        split, out = task["split"], Path(task["out"])
+        key = f"{task['seed']} {split} {index}"
+        draw = random.Random(key)
+        voice = VOICES[index % len(VOICES)]
+        utterance = Utterance(text, voice, draw.randint(150, 210), draw.randint(35, 65))
+        samples = synthesizer(utterance, seed=draw.randint(1, 2**30))
+        samples = add_noise(samples, np.random.default_rng(draw.randint(0, 2**32)))
+        speaker = voice.replace("+", "-")
+        utt = f"{speaker}_{split}_{index:05d}"
+        path = out / split / f"{utt}.flac"
+        soundfile.write(path, samples, FS, subtype="PCM_16")
+        seconds = f"{len(samples) / FS:.3f}"
+        rows.append(
+            dict(zip(FIELDS, (utt, speaker, split, str(path), seconds, text)))  # noqa: B905
+        )
+    return rows
+
+
+def tasks(out: Path, seed: int, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield what each worker call shall do."""
+    for split, sentences in make_splits(seed, counts).items():
+        numbered = list(enumerate(sentences))
+        for first in range(0, len(numbered), UTTERANCES_PER_TASK):
+            part = numbered[first : first + UTTERANCES_PER_TASK]
+            yield {"out": str(out), "split": split, "seed": seed, "sentences": part}
+
+
+def make_corpus(out: Path, seed: int, counts: dict[str, int], nj: int) -> Path:
+    """Write the corpus, or leave it alone when it is there already with these settings.
+
+    Args:
+        out: Folder to write; made anew.
+        seed: Same seed, same corpus, whatever ``nj`` is.
+        counts: Sentences of each split.
+        nj: Worker processes.
+
+    Returns:
+        The table ``out/metadata.tsv``, which is written last.
+    """
+    settings = {"seed": seed, "counts": counts, "voices": VOICES}
+    table, note = out / "metadata.tsv", out / "settings.json"
+    if table.is_file() and note.is_file():
+        if json.loads(note.read_text(encoding="utf-8")) == settings:
+            print(f"{table} is there already, made with these settings")
+            return table
+    shutil.rmtree(out, ignore_errors=True)
+    for split in counts:
+        (out / split).mkdir(parents=True)
+    rows: list[dict[str, str]] = []
+    context = multiprocessing.get_context("spawn")  # a fresh espeak-ng for each task
+    with context.Pool(nj, maxtasksperchild=1) as pool:
+        for done in pool.imap(speak, tasks(out, seed, counts), chunksize=1):
+            rows += done
+            print(f"{len(rows)} of {sum(counts.values())} sentences spoken", flush=True)
+    note.write_text(json.dumps(settings), encoding="utf-8")
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for split in counts:
+        hours = sum(float(r["seconds"]) for r in rows if r["split"] == split) / 3600
+        print(f"{split}: {counts[split]} sentences, {hours:.2f} h")
+    return table
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the corpus")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--train", type=int, default=1850, help="sentences")
+    parser.add_argument("--valid", type=int, default=100, help="sentences")
+    parser.add_argument("--test", type=int, default=200, help="sentences")
+    parser.add_argument("--nj", type=int, default=2, help="worker processes")
+    args = parser.parse_args(argv)
+    counts = {"train": args.train, "valid": args.valid, "test": args.test}
+    try:
+        make_corpus(args.out, args.seed, counts, args.nj)
+    except (ValueError, ModuleNotFoundError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+
+
+if __name__ == "__main__":
+    main()
