@@ -75,9 +75,8 @@ def speak(task: dict[str, Any]) -> list[dict[str, str]]:
         path = out / split / f"{utt}.flac"
         soundfile.write(path, samples, FS, subtype="PCM_16")
         seconds = f"{len(samples) / FS:.3f}"
-        rows.append(
-            dict(zip(FIELDS, (utt, speaker, split, str(path), seconds, text)))  # noqa: B905
-        )
+        values = (utt, speaker, split, f"{split}/{path.name}", seconds, text)
+        rows.append(dict(zip(FIELDS, values, strict=True)))
     return rows
 
 
