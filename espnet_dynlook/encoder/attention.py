@@ -1,0 +1,172 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""Self-attention whose mask is added to the scores: what a scheduler can fill in.
+
+ESPnet's attention layers, with their parameters and their initial values, but with
+``softmax_j(score(i, j) + mask(i, j))`` in one call of
+``scaled_dot_product_attention``: relative positions and the mask are one additive term.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from espnet_dynlook.compat import espnet_nets
+
+_attention = espnet_nets("pytorch_backend.transformer.attention")
+
+
+class MaskedMultiHeadedAttention(_attention.MultiHeadedAttention):
+    """Multi-head self-attention with an additive mask.
+
+    Args:
+        n_head: The number of heads.
+        n_feat: The number of features.
+        dropout_rate: Dropout rate of the attention weights.
+        qk_norm: Whether queries and keys are normalized before their product.
+    """
+
+    def forward(  # type: ignore[override]
+        self, x: torch.Tensor, pos_emb: torch.Tensor | None, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Attend.
+
+        Args:
+            x: Input tensor (#batch, time, size).
+            pos_emb: Not used: absolute positions are in x.
+            mask: Additive mask (#batch or 1, 1, time, time), dtype of x.
+
+        Returns:
+            Output tensor (#batch, time, size).
+        """
+        q, k, v = self.forward_qkv(x, x, x)  # (#batch, head, time, d_k)
+        return self._attend(q, k, v, mask)
+
+    def _attend(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor
+    ) -> torch.Tensor:
+        if self._forward_hooks and not self.training:
+            # ESPnet's attention plots read the weights with a hook. Nobody else wants
+            # them, and the fused attention below never has them.
+            scores = q @ k.transpose(-2, -1) / math.sqrt(self.d_k) + bias
+            self.attn = scores.softmax(dim=-1)
+        out = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=bias.to(q.dtype),
+            dropout_p=self.dropout_rate if self.training else 0.0,
+        )  # (#batch, head, time, d_k)
+        return self.linear_out(out.transpose(1, 2).flatten(2))
+
+
+class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
+    """Multi-head self-attention with relative positions and an additive mask.
+
+    The "latest" relative positions of ESPnet (https://arxiv.org/abs/1901.02860, section
+    3.3). The legacy ones depend on the length of the utterance and cannot stream.
+
+    Args:
+        n_head: The number of heads.
+        n_feat: The number of features.
+        dropout_rate: Dropout rate of the attention weights.
+        zero_triu: Whether future frames get no relative-position term.
+    """
+
+    def __init__(
+        self, n_head: int, n_feat: int, dropout_rate: float, zero_triu: bool = False
+    ):
+        super().__init__(n_head, n_feat, dropout_rate)
+        self.zero_triu = zero_triu
+        # In the order of ESPnet, so that equal seeds give equal weights.
+        self.linear_pos = torch.nn.Linear(n_feat, n_feat, bias=False)
+        self.pos_bias_u = torch.nn.Parameter(torch.empty(self.h, self.d_k))
+        self.pos_bias_v = torch.nn.Parameter(torch.empty(self.h, self.d_k))
+        torch.nn.init.xavier_uniform_(self.pos_bias_u)
+        torch.nn.init.xavier_uniform_(self.pos_bias_v)
+
+    def forward(
+        self, x: torch.Tensor, pos_emb: torch.Tensor | None, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Attend.
+
+        Args:
+            x: Input tensor (#batch, time, size).
+            pos_emb: Positional embedding (1, 2 * time - 1, size), from distance
+                time - 1 (the past) down to 1 - time (the future).
+            mask: Additive mask (#batch or 1, 1, time, time), dtype of x.
+
+        Returns:
+            Output tensor (#batch, time, size).
+        """
+        assert pos_emb is not None
+        q, k, v = self.forward_qkv(x, x, x)  # (#batch, head, time, d_k)
+        p = self.linear_pos(pos_emb).view(1, -1, self.h, self.d_k).transpose(1, 2)
+        by_distance = (q + self.pos_bias_v[:, None]) @ p.transpose(-2, -1)
+        by_key = distances_to_keys(by_distance)  # (#batch, head, time, time)
+        if self.zero_triu:
+            by_key = by_key.tril()
+        bias = torch.add(mask, by_key, alpha=1 / math.sqrt(self.d_k))
+        return self._attend(q + self.pos_bias_u[:, None], k, v, bias)
+
+
+def distances_to_keys(scores: torch.Tensor) -> torch.Tensor:
+    """Read scores by distance as scores by key, without copying.
+
+    Args:
+        scores: (..., T, 2 T - 1): entry c of row i belongs to the key i - (T - 1 - c).
+
+    Returns:
+        (..., T, T): entry j of row i belongs to the key j.
+    """
+    num_frames = scores.shape[-2]
+    if num_frames == 1:
+        return scores
+    # Row i starts at element i (2T - 1) + T - 1 - i of the flat tensor: rows that are
+    # 2T - 2 apart, the first at T - 1.
+    width = 2 * num_frames - 2
+    flat = scores.flatten(-2)[..., num_frames - 1 : num_frames - 1 + num_frames * width]
+    return flat.unflatten(-1, (num_frames, width))[..., :num_frames]
+
+
+def additive_mask(
+    num_frames: int,
+    band: torch.Tensor | None,
+    lengths: torch.Tensor,
+    left_context: int,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """Turn a band into what is added to the attention scores: log weights.
+
+    Args:
+        num_frames: T.
+        band: Weights of future frames (B or 1, T, R) or (T, R) in [0, 1]; None: all 1.
+        lengths: Frames of each utterance, (B,); keys past the end get no weight.
+        left_context: Past frames that a row sees; -1: all.
+        dtype: Of the scores.
+
+    Returns:
+        (B or 1, 1, T, T). "No weight" is a finite value whose exponential is zero, not
+        -inf, so that rows past the end of an utterance, which may see nothing, are
+        not NaN.
+    """
+    lowest = max(torch.finfo(dtype).min, -1e30)
+    device = lengths.device
+    index = torch.arange(num_frames, device=device)
+    ahead = index - index[:, None]  # (T, T): key minus row
+    mask = torch.zeros(1, num_frames, num_frames, dtype=dtype, device=device)
+    if left_context >= 0:
+        mask = mask.masked_fill(ahead < -left_context, lowest)
+    if band is not None:
+        band = band if band.dim() == 3 else band[None]
+        weight = band.to(dtype).log().clamp(min=lowest)  # (B or 1, T, R)
+        # One column more, which stands for everything beyond the band.
+        weight = F.pad(weight, (0, 1), value=lowest)
+        column = (ahead - 1).clamp(0, band.shape[-1]).expand(weight.shape[0], -1, -1)
+        future = weight.gather(2, column)
+        mask = torch.where(ahead > 0, future, mask)
+    if int(lengths.min()) < num_frames:
+        padding = index >= lengths[:, None]  # (B, T)
+        mask = mask.masked_fill(padding[:, None], lowest)
+    return mask[:, None]

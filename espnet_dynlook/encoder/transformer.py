@@ -1,0 +1,170 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""Transformer encoder with lookahead that is decided per frame and per layer."""
+
+from typing import Any
+
+import torch
+
+from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.encoder.attention import MaskedMultiHeadedAttention
+from espnet_dynlook.encoder.base import DynlookEncoder, positionwise
+from espnet_dynlook.encoder.layers import DynlookTransformerLayer
+from espnet_dynlook.encoder.subsampling import arithmetic_of, input_layer_module
+from espnet_dynlook.lookahead.kinds import FixedLookahead
+
+_embedding = espnet_nets("pytorch_backend.transformer.embedding")
+
+NAME = "dynlook_transformer"
+
+
+class DynlookTransformerEncoder(DynlookEncoder):
+    """ESPnet's Transformer encoder under a kind of lookahead.
+
+    Every key of ESPnet's ``transformer`` is accepted, with the same parameter names and
+    shapes. With ``lookahead: full`` the output of an utterance equals ESPnet's.
+
+    Args:
+        input_size: Input dimension.
+        output_size: Dimension of attention.
+        attention_heads: The number of heads of multi head attention.
+        linear_units: The number of units of position-wise feed forward.
+        num_blocks: The number of encoder blocks.
+        dropout_rate: Dropout rate.
+        positional_dropout_rate: Dropout rate after adding positional encoding.
+        attention_dropout_rate: Dropout rate in attention.
+        input_layer: conv2d, conv2d1, conv2d2, conv2d6, conv2d8, conv1d2, linear, embed,
+            wav2vec or null.
+        pos_enc_class: PositionalEncoding or ScaledPositionalEncoding.
+        pos_enc_layer_type: "abs_pos"; "conv" cannot stream.
+        normalize_before: Whether to use layer_norm before the first block.
+        concat_after: Whether to concat attention layer's input and output, i.e.
+            x -> x + linear(concat(x, att(x))).
+        positionwise_layer_type: "linear"; ESPnet's convolutional ones cannot stream.
+        positionwise_conv_kernel_size: Belongs to those, so it is not used.
+        padding_idx: Padding idx for input_layer=embed.
+        interctc_layer_idx: Layers (from 1) whose output gets a CTC loss.
+        interctc_use_conditioning: Whether those posteriors are fed back.
+        layer_drop_rate: Probability of skipping a layer in training.
+        qk_norm: Whether to normalize queries and keys.
+        use_flash_attn: Accepted; attention is always one call of torch's
+            scaled_dot_product_attention, which chooses its kernel itself.
+        use_sdpa: Likewise.
+        lookahead: causal, layerwise, chunked or full.
+        lookahead_frames: R, future frames in one layer (for layerwise and chunked;
+            chunks have R + 1 frames).
+        lookahead_total: Future frames summed over the layers, instead of
+            ``lookahead_frames`` (layerwise only); the remainder goes to the lowest.
+        left_context: Past frames that a row sees in one layer; -1: all.
+        causal_conv: Accepted, as for dynlook_conformer; there is no convolution here.
+
+    Raises:
+        ValueError: a value is out of range or cannot stream; the message says which and
+            what to use.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int = 256,
+        attention_heads: int = 4,
+        linear_units: int = 2048,
+        num_blocks: int = 6,
+        dropout_rate: float = 0.1,
+        positional_dropout_rate: float = 0.1,
+        attention_dropout_rate: float = 0.0,
+        input_layer: str | None = "conv2d",
+        pos_enc_class: Any = _embedding.PositionalEncoding,
+        pos_enc_layer_type: str = "abs_pos",
+        normalize_before: bool = True,
+        concat_after: bool = False,
+        positionwise_layer_type: str = "linear",
+        positionwise_conv_kernel_size: int = 1,
+        padding_idx: int = -1,
+        interctc_layer_idx: list[int] = [],  # noqa: B006, as ESPnet, never changed
+        interctc_use_conditioning: bool = False,
+        layer_drop_rate: float = 0.0,
+        qk_norm: bool = False,
+        use_flash_attn: bool = True,
+        use_sdpa: bool = False,
+        lookahead: str = "causal",
+        lookahead_frames: int = 0,
+        lookahead_total: int | None = None,
+        left_context: int = -1,
+        causal_conv: bool = True,
+    ):
+        if pos_enc_layer_type != "abs_pos":
+            raise ValueError(
+                f"pos_enc_layer_type={pos_enc_layer_type!r} cannot stream in {NAME}: "
+                "use abs_pos"
+            )
+        feed_forward = positionwise(
+            NAME, positionwise_layer_type, output_size, linear_units, dropout_rate
+        )
+
+        def layer() -> torch.nn.Module:
+            return DynlookTransformerLayer(
+                output_size,
+                MaskedMultiHeadedAttention(
+                    attention_heads, output_size, attention_dropout_rate, qk_norm
+                ),
+                feed_forward(),
+                dropout_rate,
+                normalize_before,
+                concat_after,
+            )
+
+        kind = FixedLookahead(lookahead, num_blocks, lookahead_frames, lookahead_total)
+        super().__init__(
+            name=NAME,
+            output_size=output_size,
+            embed=_input_layer(
+                input_layer,
+                input_size,
+                output_size,
+                dropout_rate,
+                pos_enc_class(output_size, positional_dropout_rate),
+                normalize_before,
+                padding_idx,
+            ),
+            arithmetic=arithmetic_of(input_layer),
+            layers=[layer() for _ in range(num_blocks)],
+            layer_drop_rate=layer_drop_rate,
+            normalize_before=normalize_before,
+            interctc_layer_idx=interctc_layer_idx,
+            interctc_use_conditioning=interctc_use_conditioning,
+            kind=kind,
+            left_context=left_context,
+        )
+
+
+def _input_layer(
+    input_layer: str | None,
+    input_size: int,
+    output_size: int,
+    dropout_rate: float,
+    pos_enc: torch.nn.Module,
+    normalize_before: bool,
+    padding_idx: int,
+) -> torch.nn.Module | None:
+    """Build the input layer with the peculiarities of ESPnet's transformer."""
+    if input_layer is None:  # no positions
+        if input_size == output_size:
+            return None
+        return torch.nn.Linear(input_size, output_size)
+    if input_layer == "wav2vec":
+        norm = torch.nn.LayerNorm if normalize_before else torch.nn.Identity
+        return torch.nn.Sequential(
+            pos_enc, norm(output_size), torch.nn.Dropout(dropout_rate)
+        )
+    return input_layer_module(
+        NAME,
+        input_layer,
+        input_size,
+        output_size,
+        dropout_rate,
+        # Its two-dimensional subsampling has positions of its own.
+        None if input_layer.startswith("conv2d") else pos_enc,
+        activation=(torch.nn.ReLU(),),
+        padding_idx=padding_idx,
+    )
