@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prepare data directories from any subset of LibriSpeech's parts.
 
-Training parts become one set (train-clean-100 gives data/train_clean_100, all three
-give data/train_960), every test part its own (data/test_other).
+Training parts become one set (train-clean-100 gives data/train_clean_100; train-960
+stands for all three), every test part its own (data/test_other).
 data/dev is dev-clean and dev-other together, as in ESPnet, or whichever of them there
 is. Where there is neither, data/dev is held out from training with a seed:
 
@@ -92,9 +92,25 @@ def _read_chapter(transcript: Path, faults: list[str]) -> list[Recording]:
 
 def set_name(parts: list[str]) -> str:
     """Return ESPnet's name of a set: train_clean_100, train_960, test_other."""
-    if sorted(parts) == sorted(TRAIN_PARTS):
-        return "train_960"
-    return "_".join(part.replace("-", "_") for part in parts)
+    return "_".join(parts).replace("-", "_")
+
+
+def expand(names: list[str]) -> list[str]:
+    """Return the parts that names stand for; underscores may stand for hyphens.
+
+    Raises:
+        CorpusError: There is no such part.
+    """
+    parts = []
+    for name in (name.replace("_", "-") for name in names):
+        parts += TRAIN_PARTS if name == "train-960" else [name]
+    unknown = [part for part in parts if part not in SHA256]
+    if unknown:
+        raise CorpusError(
+            f"LibriSpeech has no part {', '.join(unknown)}: choose from "
+            f"{', '.join(SHA256)}, train-960"
+        )
+    return list(dict.fromkeys(parts))
 
 
 def hold_out_dev(
@@ -136,19 +152,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of a held-out dev set")
     args = parser.parse_args(argv)
     try:
-        unknown = [p for p in args.train_set + args.test_sets if p not in SHA256]
-        if unknown:
-            raise CorpusError(
-                f"LibriSpeech has no part {', '.join(unknown)}: choose from "
-                f"{', '.join(SHA256)}"
-            )
+        train_parts, test_parts = expand(args.train_set), expand(args.test_sets)
         corpus = args.librispeech
         if corpus is None:
-            parts = [*args.train_set, *DEV_PARTS, *args.test_sets]
+            parts = [*train_parts, *DEV_PARTS, *test_parts]
             corpus = download_parts(parts, args.downloads)
         elif not corpus.is_dir():
             raise CorpusError(f"--librispeech {corpus}: there is no such folder")
-        train = [r for part in args.train_set for r in read_part(corpus, part)]
+        train = [r for part in train_parts for r in read_part(corpus, part)]
         dev_parts = [part for part in DEV_PARTS if (corpus / part).is_dir()]
         if dev_parts:
             dev = [r for part in dev_parts for r in read_part(corpus, part)]
@@ -159,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
                 f"{len(dev)} utterances are held out of training as data/dev"
             )
         sets = {set_name(args.train_set): train, "dev": dev}
-        for part in args.test_sets:
+        for part in test_parts:
             sets[set_name([part])] = read_part(corpus, part)
         write_sets(args.data, sets)
     except (CorpusError, DataError, DownloadError, ValueError) as error:

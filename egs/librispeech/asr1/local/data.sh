@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Stage 1: data/<train set>, data/dev and data/<test sets>. Options: local/prepare.py --help
+set -euo pipefail
+. ./path.sh
+exec "${python:-python3}" local/prepare.py "$@"

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# LibriSpeech, or any subset of its parts.
+#
+#   ./run.sh                              fetch train-clean-100 and all dev and test parts
+#   ./run.sh --train_set train-960        all of it (60 GB)
+#   ./run.sh --librispeech DIR --train_set train-clean-100 --test_sets test-other
+#                                         a local copy of some parts; nothing is fetched
+#
+# Data directories have ESPnet's names (train_clean_100, dev, test_other). Without a dev
+# part, data/dev is held out of training: see local/prepare.py --help.
+# Every other option goes to asr.sh (see ./asr.sh --help).
+set -euo pipefail
+
+train_set="train-clean-100"
+test_sets="test-clean test-other"
+local_data_opts=""
+rest=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --librispeech)
+            local_data_opts="--librispeech ${2:?--librispeech needs a folder}"
+            shift 2 ;;
+        --train_set) train_set=${2:?--train_set needs a name}; shift 2 ;;
+        --test_sets) test_sets=${2:?--test_sets needs names}; shift 2 ;;
+        *) rest+=("$1"); shift ;;
+    esac
+done
+local_data_opts+=" --train_set ${train_set} --test_sets ${test_sets}"
+train_set=${train_set// /_}
+
+exec ./asr.sh \
+    --lang en \
+    --train_set "${train_set//-/_}" \
+    --valid_set dev \
+    --test_sets "${test_sets//-/_}" \
+    --token_type bpe \
+    --nbpe 500 \
+    --use_lm false \
+    --asr_config conf/train_asr_dynlook_causal.yaml \
+    --inference_config conf/decode_ctc_greedy.yaml \
+    --local_data_opts "${local_data_opts# }" \
+    "${rest[@]}"

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Stage 1: speak the corpus, then write data/train, data/valid and data/test.
+# Options: local/make_corpus.py --help
+set -euo pipefail
+. ./path.sh
+echo "The voices of this corpus are synthetic (espeak-ng): it shows that everything" \
+    "works, and says nothing about error rates on human speech."
+"${python:-python3}" local/make_corpus.py "$@" downloads/mini
+exec "${python:-python3}" local/prepare.py downloads/mini
