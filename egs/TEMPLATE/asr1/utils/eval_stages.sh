@@ -1,0 +1,143 @@
+# Stages 12 to 14: decoding, scoring, packing.
+
+# Which checkpoint and which folder stages 12 to 14 mean; known only after training.
+_name_inference() {
+    local candidate
+    if [ -z "${inference_asr_model}" ]; then
+        # Models without an attention decoder have no accuracy.
+        for candidate in valid.acc.ave.pth valid.loss.ave.pth valid.cer_ctc.ave.pth; do
+            [ -e "${asr_exp}/${candidate}" ] || continue
+            inference_asr_model=${candidate}
+            break
+        done
+    fi
+    [ -n "${inference_asr_model}" ] && [ -e "${asr_exp}/${inference_asr_model}" ] ||
+        die "${asr_exp}/${inference_asr_model:-valid.loss.ave.pth} does not exist:" \
+            "run stage 11 to its end, or set --inference_asr_model"
+    if "${use_ngram}" && [ -z "${inference_ngram}" ]; then
+        inference_ngram=${ngram_num}gram.bin
+        [ -e "${ngram_exp}/${inference_ngram}" ] || inference_ngram=${ngram_num}gram.arpa
+    fi
+    [ -z "${inference_tag}" ] || return 0
+    inference_tag=inference
+    [ -z "${inference_config}" ] || inference_tag=$(basename "${inference_config}" .yaml)
+    inference_tag+=$(tag_of "${inference_args}")
+    if "${use_lm}"; then
+        inference_tag+="_lm_$(basename "${lm_exp}")_${inference_lm%.pth}"
+    fi
+    if "${use_ngram}"; then
+        inference_tag+="_ngram_$(basename "${ngram_exp}")_${inference_ngram%.*}"
+    fi
+    inference_tag+="_asr_model_${inference_asr_model%.*}"
+}
+
+# ESPnet's streaming command takes its own two encoders and builds the model before it
+# says so.
+_stop_unless_streaming_encoder() {
+    local encoder
+    encoder=$(awk '$1 == "encoder:" { print $2; exit }' "${asr_exp}/config.yaml")
+    case "${encoder}" in
+        contextual_block_conformer | contextual_block_transformer) ;;
+        *)
+            die "--use_streaming true: espnet2.bin.asr_inference_streaming decodes only" \
+                "contextual_block_conformer and contextual_block_transformer, and" \
+                "${asr_exp} has encoder ${encoder}; decode with --use_streaming false," \
+                "which reports the lookahead all the same"
+            ;;
+    esac
+}
+
+# merge_outputs FOLDER JOBS: join the jobs' results in the order of their keys.
+_merge_outputs() {
+    local file n
+    for file in text token token_int score lookahead_ms decode_seconds; do
+        rm -f "$1/${file}"
+        [ -e "$1/logdir/output.1/1best_recog/${file}" ] || continue
+        for n in $(seq "$2"); do
+            cat "$1/logdir/output.${n}/1best_recog/${file}"
+        done | LC_ALL=C sort -k 1,1 >"$1/${file}.new"
+        mv "$1/${file}.new" "$1/${file}"
+    done
+}
+
+stage_12() {
+    local dset folder logdir jobs cmd=${decode_cmd} gpus=0 options=() module
+    _name_inference
+    if "${gpu_inference}"; then
+        cmd=${cuda_cmd}
+        gpus=1
+    fi
+    module="espnet_dynlook.bin.asr_inference"
+    if "${use_streaming}"; then
+        _stop_unless_streaming_encoder
+        module="espnet_dynlook.run -m espnet2.bin.asr_inference_streaming"
+    fi
+    [ -z "${inference_config}" ] || options+=(--config "${inference_config}")
+    if "${use_lm}"; then
+        options+=(--lm_train_config "${lm_exp}/config.yaml"
+            --lm_file "${lm_exp}/${inference_lm}")
+    fi
+    if "${use_ngram}"; then
+        options+=(--ngram_file "${ngram_exp}/${inference_ngram}")
+    fi
+    write_run_script "${asr_exp}/${inference_tag}" 12
+    for dset in ${test_sets}; do
+        folder="${asr_exp}/${inference_tag}/${dset}"
+        logdir="${folder}/logdir"
+        jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/wav.scp")")
+        rm -rf "${logdir}"
+        split_scp "${data_feats}/${dset}/wav.scp" "${jobs}" "${logdir}/keys"
+        log "Decoding ${dset}, ${jobs} jobs: ${logdir}/asr_inference.*.log"
+        # shellcheck disable=SC2086
+        ${cmd} --gpu "${gpus}" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
+            ${python} -m ${module} --batch_size "${batch_size}" --ngpu "${gpus}" \
+            --data_path_and_name_and_type "${data_feats}/${dset}/wav.scp,speech,sound" \
+            --key_file "${logdir}/keys.JOB.scp" \
+            --asr_train_config "${asr_exp}/config.yaml" \
+            --asr_model_file "${asr_exp}/${inference_asr_model}" \
+            --output_dir "${logdir}/output.JOB" "${options[@]}" ${inference_args}
+        _merge_outputs "${folder}" "${jobs}"
+    done
+}
+
+stage_13() {
+    local dset
+    _name_inference
+    for dset in ${test_sets}; do
+        # shellcheck disable=SC2086
+        ${python} -m espnet_dynlook.recipe.score \
+            --data_dir "${data_feats}/${dset}" \
+            --decode_dir "${asr_exp}/${inference_tag}/${dset}" \
+            --nlsyms_txt "${nlsyms_txt}" --cleaner "${cleaner}" \
+            --command "${run_command% }"
+    done
+    if [ -x local/score.sh ]; then
+        # shellcheck disable=SC2086
+        local/score.sh ${local_score_opts} "${asr_exp}"
+    fi
+    # shellcheck disable=SC2086
+    ${python} -m espnet_dynlook.recipe.results "${asr_exp}"
+}
+
+stage_14() {
+    local packed options=()
+    _name_inference
+    packed="${asr_exp}/$(basename "${asr_exp}")_${inference_asr_model%.*}.zip"
+    if "${use_lm}"; then
+        options+=(--lm_train_config "${lm_exp}/config.yaml"
+            --lm_file "${lm_exp}/${inference_lm}")
+        [ ! -e "${lm_exp}/images" ] || options+=(--option "${lm_exp}/images")
+    fi
+    [ "${feats_normalize}" != global_mvn ] ||
+        options+=(--option "${asr_stats_dir}/train/feats_stats.npz")
+    [ "${bpemodel}" = none ] || options+=(--option "${bpemodel}")
+    [ "${nlsyms_txt}" = none ] || options+=(--option "${nlsyms_txt}")
+    [ ! -e "${asr_exp}/RESULTS.md" ] || options+=(--option "${asr_exp}/RESULTS.md")
+    [ ! -e "${asr_exp}/images" ] || options+=(--option "${asr_exp}/images")
+    # shellcheck disable=SC2086
+    ${train_cmd} "${asr_exp}/pack.log" ${python} -m espnet2.bin.pack asr \
+        --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${asr_exp}/${inference_asr_model}" \
+        "${options[@]}" --outpath "${packed}"
+    log "Packed: ${packed}"
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env perl
+# Run jobs on this machine. Kaldi's calling convention, see Jobs.pm.
+#   --max_jobs_run N   how many run at a time (default: all)
+# --gpu, --num_threads, --mem and what else a queue would need change nothing here.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use POSIX qw(:sys_wait_h setpgid);
+use lib dirname(abs_path(__FILE__));
+use Jobs;
+
+my ($options, $jobs) = Jobs::parse(@ARGV);
+my $at_once = $options->{max_jobs_run} // scalar @$jobs;
+die "run.pl: --max_jobs_run $at_once must be a positive number\n"
+    unless $at_once =~ /^[1-9]\d*$/;
+
+my (%running, @failed);
+
+# Each job is a process group of its own, so that nothing of it outlives us.
+sub stop {
+    my ($signal) = @_;
+    kill 'TERM', map { -$_ } keys %running;
+    print STDERR "run.pl: stopped by SIG$signal\n";
+    exit 130;
+}
+$SIG{$_} = \&stop for qw(INT TERM HUP);
+
+sub reap {
+    my $pid = waitpid(-1, 0);
+    my $job = delete $running{$pid} or return;
+    push @failed, $job if $?;
+}
+
+for my $job (@$jobs) {
+    reap() while keys %running >= $at_once;
+    my $pid = fork() // die "run.pl: cannot fork: $!\n";
+    if (!$pid) {
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP);
+        setpgid(0, 0);
+        open STDIN,  '<', '/dev/null' or die "run.pl: /dev/null: $!\n";
+        open STDOUT, '>', $job->{log} or die "run.pl: $job->{log}: $!\n";
+        open STDERR, '>&', \*STDOUT or die "run.pl: $job->{log}: $!\n";
+        exec 'bash', '-c', Jobs::script($job, '') or exit 127;
+    }
+    $running{$pid} = $job;
+}
+reap() while %running;
+exit Jobs::report($jobs, sort { $a->{n} <=> $b->{n} } @failed);

@@ -1,0 +1,95 @@
+"""Write ``RESULTS.md`` of an experiment from the scores that lie in its folder.
+
+The page is made anew from the ``result.json`` files each time, so that a set scored
+again replaces its own row. Command: ``python -m espnet_dynlook.recipe.results
+exp/asr_x``.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from espnet_dynlook.metrics.wer import ErrorCounts
+from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.score import COLUMNS, percentages
+
+EXTRA = ("RTF", "lookahead mean (ms)", "p50", "p90")
+
+
+def find_results(experiment: Path, unit: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the results as ``{inference tag: {set: content of result.json}}``."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for path in sorted(experiment.glob(f"*/*/score_{unit}/result.json")):
+        dataset = path.parent.parent
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(dataset.parent.name, {})[dataset.name] = content
+    return found
+
+
+def row(dataset: str, result: dict[str, Any]) -> list[str]:
+    """Return the cells of one set; what was not measured is a dash."""
+    counts = ErrorCounts(
+        **{name: result[name] for name in ErrorCounts.__dataclass_fields__}
+    )
+    rtf, wait = result["rtf"], result["lookahead_ms"]
+    return [
+        dataset,
+        *percentages(counts),
+        "-" if rtf is None else f"{rtf:.3f}",
+        *(
+            "-" if wait is None else f"{wait[name]:.0f}"
+            for name in ("mean", "p50", "p90")
+        ),
+    ]
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table, its first column on the left."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "".join(f"|{'|'.join(cells)}|\n" for cells in [header, rule, *rows])
+
+
+def results_page(experiment: Path) -> str:
+    """Return the page for every decoded set of an experiment."""
+    parts = [f"# {experiment.name}\n"]
+    by_unit = {unit: find_results(experiment, unit) for unit in ("wer", "cer")}
+    for tag, sets in by_unit["wer"].items():
+        parts.append(f"\n## {tag}\n")
+        for unit, title in (("wer", "WER"), ("cer", "CER")):
+            units = "Wrd" if unit == "wer" else "Chr"
+            header = [title, *(units if c == "Wrd" else c for c in COLUMNS), *EXTRA]
+            rows = [row(name, r) for name, r in by_unit[unit].get(tag, {}).items()]
+            parts.append("\n" + markdown_table(header, rows))
+        made: dict[str, list[str]] = {}
+        for name, result in sets.items():
+            used = ", ".join(f"{k} {v}" for k, v in result["versions"].items())
+            how = f"\n```sh\n{result['command']}\n```\n\n{used}\n"
+            made.setdefault(how, []).append(name)
+        for how, names in made.items():
+            parts.append(f"\n{', '.join(names)}:\n{how}")
+    return "".join(parts)
+
+
+def main(cmd: list[str] | None = None) -> int:
+    """Write the page; return 1 where the folder holds no scores."""
+    parser = argparse.ArgumentParser(description="Write RESULTS.md of an experiment.")
+    parser.add_argument("experiment", help="folder such as exp/asr_train")
+    args = parser.parse_args(cmd)
+    experiment = Path(args.experiment)
+    if not find_results(experiment, "wer"):
+        print(
+            f"{experiment}: no <inference_tag>/<set>/score_wer/result.json in it: run "
+            "stage 13",
+            file=sys.stderr,
+        )
+        return 1
+    page = results_page(experiment)
+    write_atomic(experiment / "RESULTS.md", page)
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
