@@ -15,6 +15,7 @@ local_data_opts=""
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
+        --arctic=* | --voices=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --arctic) local_data_opts+=" --arctic ${2:?--arctic needs a folder}"; shift 2 ;;
         --voices) local_data_opts+=" --voices ${2:?--voices needs names}"; shift 2 ;;
         *) rest+=("$1"); shift ;;

@@ -17,6 +17,8 @@ local_data_opts=""
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
+        --librispeech=* | --train_set=* | --test_sets=*)
+            set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --librispeech)
             local_data_opts="--librispeech ${2:?--librispeech needs a folder}"
             shift 2 ;;

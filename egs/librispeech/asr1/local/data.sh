@@ -2,4 +2,5 @@
 # Stage 1: data/<train set>, data/dev and data/<test sets>. Options: local/prepare.py --help
 set -euo pipefail
 . ./path.sh
-exec "${python:-python3}" local/prepare.py "$@"
+# shellcheck disable=SC2086  # --python may be a command with arguments
+exec ${python:-python3} local/prepare.py "$@"

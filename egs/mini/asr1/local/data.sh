@@ -5,5 +5,7 @@ set -euo pipefail
 . ./path.sh
 echo "The voices of this corpus are synthetic (espeak-ng): it shows that everything" \
     "works, and says nothing about error rates on human speech."
-"${python:-python3}" local/make_corpus.py "$@" downloads/mini
-exec "${python:-python3}" local/prepare.py downloads/mini
+# shellcheck disable=SC2086
+${python:-python3} local/make_corpus.py "$@" downloads/mini
+# shellcheck disable=SC2086  # --python may be a command with arguments
+exec ${python:-python3} local/prepare.py downloads/mini
