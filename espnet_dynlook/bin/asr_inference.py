@@ -1,0 +1,310 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""ASR decoding: ESPnet's ``espnet2.bin.asr_inference``, with latencies and greedy CTC.
+
+Beside ESPnet's files, ``1best_recog`` gets ``lookahead_ms`` (an utterance and the
+latency of each of its encoder frames, in ms) and ``decode_seconds`` (an utterance, the
+seconds spent on it, its seconds of audio).
+"""
+
+import argparse
+import inspect
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from espnet_dynlook import config
+from espnet_dynlook.compat import espnet_imports, espnet_nets
+from espnet_dynlook.search.greedy import best_path
+from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.latency import FrontendTiming, frame_latencies
+from espnet_dynlook.training.loading import CheckpointMismatch
+from espnet_dynlook.training.substitute import substitute
+
+with espnet_imports():
+    import espnet2.bin.asr_inference as host
+    from espnet2.fileio.datadir_writer import DatadirWriter
+    from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
+
+Hypothesis = espnet_nets("beam_search").Hypothesis
+TooShortUttError = espnet_nets(
+    "pytorch_backend.transformer.subsampling"
+).TooShortUttError
+
+#: Placeholder of ESPnet's n-best list: text, tokens, their numbers, hypothesis.
+Nbest = list[tuple[str | None, list[str], list[int], Any]]
+
+
+class Speech2Text(host.Speech2Text):
+    """ESPnet's ``Speech2Text`` with the plugin's models, greedy CTC and latencies.
+
+    Args:
+        args: As ESPnet's.
+        decoding: "espnet" (its beam search) or "ctc_greedy" (best path of the CTC
+            head; fast, and needs no decoder).
+        kwargs: As ESPnet's.
+
+    Raises:
+        CheckpointMismatch: the model file does not fit the configuration.
+        ValueError: ``decoding`` is unknown.
+
+    Example:
+        >>> speech2text = Speech2Text("exp/config.yaml", "exp/valid.loss.best.pth",
+        ...                           decoding="ctc_greedy")
+        >>> text, tokens, token_ids, hypothesis = speech2text(samples)[0]
+        >>> speech2text.lookahead_ms()  # of the encoder's frames
+    """
+
+    def __init__(self, *args: Any, decoding: str = "espnet", **kwargs: Any):
+        if decoding not in ("espnet", "ctc_greedy"):
+            raise ValueError(f"decoding={decoding!r} must be espnet or ctc_greedy")
+        with substitute(host, ASRTask=DynlookASRTask):
+            super().__init__(*args, **kwargs)
+        self.decoding = decoding
+        self.timing = FrontendTiming(self.asr_model)
+        if not self.timing.known:
+            logging.warning(
+                "the features come from outside of the model: 10 ms a frame is taken "
+                "for latencies"
+            )
+        self._frames = (0, 0)  # encoder frames, samples (or feature frames)
+
+    @staticmethod
+    def from_pretrained(model_tag: str | None = None, **kwargs: Any) -> "Speech2Text":
+        """Build from files, or from a model of ESPnet's zoo; arguments as ESPnet's."""
+        original = host.Speech2Text
+        with substitute(host, Speech2Text=Speech2Text):
+            return original.from_pretrained(model_tag, **kwargs)
+
+    @torch.no_grad()
+    def __call__(self, speech: torch.Tensor | np.ndarray, *args: Any) -> Any:
+        """Recognise one utterance.
+
+        Args:
+            speech: Samples (N,), or features (N, D).
+            args: As ESPnet's.
+
+        Returns:
+            N-best list of (text, tokens, token numbers, hypothesis), as ESPnet's.
+
+        Raises:
+            TooShortUttError: shorter than what front end and subsampling need.
+        """
+        if isinstance(speech, torch.Tensor | np.ndarray):
+            self._check_length(len(speech))
+        if self.decoding == "espnet":
+            with self._counting():
+                return super().__call__(speech, *args)
+        if isinstance(speech, Sequence):
+            return [self(one) for one in speech]
+        return self._greedy(speech)
+
+    def batch_decode(
+        self, speech: Any, speech_lengths: Any | None = None
+    ) -> list[Nbest]:
+        """Recognise several utterances; where ESPnet has it, in one beam search."""
+        if self.decoding == "espnet":
+            return super().batch_decode(speech, speech_lengths)
+        if speech_lengths is None:
+            return [self(one) for one in speech]
+        return [self(x[: int(n)]) for x, n in zip(speech, speech_lengths, strict=True)]
+
+    def lookahead_ms(self) -> torch.Tensor:
+        """Return the latency of each encoder frame of the last utterance, (T,), in ms.
+
+        Counted from the end of the frame, front end and subsampling included. For an
+        encoder that says nothing of its lookahead: the time to the utterance's end.
+        """
+        timing = self.timing
+        found = frame_latencies(
+            self.asr_model.encoder, timing.hop_length, timing.fs, timing.win_length
+        )
+        if found is not None:
+            latencies, lengths = found
+            return latencies[0, : int(lengths[0])].cpu()
+        frames, size = self._frames
+        period = 1000.0 * self.seconds(size) / max(frames, 1)
+        return torch.arange(frames - 1, -1, -1) * period
+
+    def seconds(self, size: int) -> float:
+        """Return how long an utterance of so many samples (or features) is."""
+        hop = 1 if self.asr_model.frontend is not None else self.timing.hop_length
+        return size * hop / self.timing.fs
+
+    def _check_length(self, size: int) -> None:
+        # A centred STFT reflects half a window at each end, and fails on less.
+        needed = self.timing.padding + 1
+        if size < needed:
+            raise TooShortUttError(
+                f"has {size} samples and is too short for the front end, which needs "
+                f"at least {needed}",
+                size,
+                needed,
+            )
+
+    def _counting(self) -> Any:
+        """Note the number of encoder frames that ESPnet's code does not hand out."""
+        encode = self.asr_model.encode
+
+        def counted(speech: torch.Tensor, speech_lengths: torch.Tensor) -> Any:
+            out, olens = encode(speech=speech, speech_lengths=speech_lengths)
+            self._frames = (int(olens[0]), int(speech_lengths[0]))
+            return out, olens
+
+        return substitute(self.asr_model, encode=counted)
+
+    def _greedy(self, speech: torch.Tensor | np.ndarray) -> Nbest:
+        samples = torch.as_tensor(speech).to(self.device, getattr(torch, self.dtype))
+        lengths = torch.tensor([len(samples)], device=self.device)
+        enc, olens = self.asr_model.encode(speech=samples[None], speech_lengths=lengths)
+        enc = enc[0] if isinstance(enc, tuple) else enc  # beside intermediate outputs
+        self._frames = (int(olens[0]), len(samples))
+        log_probs = self.asr_model.ctc.log_softmax(enc)[0, : int(olens[0])]
+        path = best_path(log_probs.cpu(), self.asr_model.blank_id)
+        tokens = self.converter.ids2tokens(path.tokens)
+        text = self.tokenizer.tokens2text(tokens) if self.tokenizer else None
+        hypothesis = Hypothesis(
+            yseq=torch.tensor(path.tokens, dtype=torch.long), score=path.score
+        )
+        return [(text, tokens, path.tokens, hypothesis)]
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser: ESPnet's, and ``--decoding``."""
+    parser = host.get_parser()
+    parser.add_argument(
+        "--decoding",
+        choices=["espnet", "ctc_greedy"],
+        default="espnet",
+        help="espnet: its beam search. ctc_greedy: best path of the CTC head, fast, "
+        "and without the decoder or a language model",
+    )
+    return parser
+
+
+def _build(args: argparse.Namespace) -> Speech2Text:
+    accepted = inspect.signature(host.Speech2Text.__init__).parameters
+    options = {k: v for k, v in vars(args).items() if k in accepted and k != "self"}
+    options["device"] = "cuda" if args.ngpu > 0 else "cpu"
+    return Speech2Text.from_pretrained(
+        model_tag=args.model_tag, decoding=args.decoding, **options
+    )
+
+
+def _write(writer: Any, key: str, results: Any, nbest: int) -> None:
+    intermediate = None
+    if isinstance(results, tuple):
+        results, intermediate = results
+    for number, (text, tokens, token_ids, hypothesis) in enumerate(results[:nbest], 1):
+        files = writer[f"{number}best_recog"]
+        files["token"][key] = " ".join(tokens)
+        files["token_int"][key] = " ".join(map(str, token_ids))
+        files["score"][key] = str(hypothesis.score)
+        if text is not None:
+            files["text"][key] = text
+    for layer, tokens in (intermediate or {}).items():
+        name = f"encoder_interctc_layer{layer}.txt"
+        writer["1best_recog"][name][key] = " ".join(tokens)
+
+
+def inference(args: argparse.Namespace) -> list[str]:
+    """Decode a data directory.
+
+    Args:
+        args: From ``get_parser()``.
+
+    Returns:
+        Utterances that are too short; they are written with empty text.
+
+    Raises:
+        CheckpointMismatch: the model file does not fit the configuration.
+        ValueError: ``--batch_size`` is not 1, or ``--ngpu`` above 1.
+    """
+    if args.batch_size != 1 or args.ngpu > 1:
+        raise ValueError(
+            f"--batch_size {args.batch_size} --ngpu {args.ngpu}: utterances are "
+            "decoded one at a time, on one device, so that each one's time is its own; use "
+            "--batch_size 1, --ngpu 0 or 1, and more jobs"
+        )
+    set_all_random_seed(args.seed)
+    speech2text = _build(args)
+    train_args = speech2text.asr_train_args
+    loader = DynlookASRTask.build_streaming_iterator(
+        args.data_path_and_name_and_type,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        key_file=args.key_file,
+        num_workers=args.num_workers,
+        preprocess_fn=DynlookASRTask.build_preprocess_fn(train_args, False),
+        collate_fn=DynlookASRTask.build_collate_fn(train_args, False),
+        allow_variable_data_keys=args.allow_variable_data_keys,
+        inference=True,
+    )
+    too_short = []
+    with DatadirWriter(args.output_dir) as writer:
+        for keys, batch in loader:
+            key, utterance = keys[0], {"speech": batch["speech"][0]}
+            start = time.perf_counter()
+            try:
+                results = speech2text(**utterance)
+                latencies = speech2text.lookahead_ms().tolist()
+            except TooShortUttError as error:
+                logging.warning(f"{key}: {error}")
+                too_short.append(key)
+                nothing = Hypothesis(yseq=torch.zeros(0, dtype=torch.long))
+                results, latencies = [("", [], [], nothing)] * args.nbest, []
+            spent = time.perf_counter() - start
+            audio = speech2text.seconds(len(utterance["speech"]))
+            _write(writer, key, results, args.nbest)
+            files = writer["1best_recog"]
+            files["lookahead_ms"][key] = " ".join(f"{x:.1f}" for x in latencies)
+            files["decode_seconds"][key] = f"{spent:.4f} {audio:.4f}"
+    if too_short:
+        logging.warning(
+            f"{len(too_short)} utterances are too short and have empty text: "
+            + " ".join(too_short)
+        )
+    return too_short
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    """Decode.
+
+    Args:
+        cmd: Arguments as on the command line; None: those of this process.
+    """
+    cmd, position = config.split_config(sys.argv[1:] if cmd is None else cmd)
+    if position is not None:
+        with config.temporary_yaml(config.resolve(cmd[position])) as plain:
+            cmd[position] = str(plain)
+            args = get_parser().parse_args(cmd)
+    else:
+        args = get_parser().parse_args(cmd)
+    logging.basicConfig(
+        level=args.log_level,
+        format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
+    )
+    if args.enh_s2t_task or args.multi_asr:
+        # Several speakers an utterance: not ours, so ESPnet's own loop.
+        ours = ("config", "decoding")
+        options = {k: v for k, v in vars(args).items() if k not in ours}
+        host.inference(**options)
+        return
+    inference(args)
+
+
+def program() -> None:
+    """Decode, and say in one line what the user can put right."""
+    try:
+        main()
+    except (config.ConfigError, CheckpointMismatch) as error:
+        sys.exit(f"asr_inference: error: {error}")
+
+
+if __name__ == "__main__":
+    program()

@@ -1,0 +1,170 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""Everything the plugin adds to ESPnet's choices, and the ASR task that uses it."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_dynlook import config
+from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.training.loading import load_init_param, load_whole_model
+from espnet_dynlook.training.lock import FolderLock
+from espnet_dynlook.training.substitute import substitute
+from espnet_dynlook.training.trainer import DynlookTrainer
+
+with espnet_imports():
+    import espnet2.tasks.abs_task as host_abs_task
+    import espnet2.tasks.asr as host_asr
+    from espnet2.tasks.asr import ASRTask
+    from espnet2.train.abs_espnet_model import AbsESPnetModel
+    from espnet2.train.distributed_utils import get_rank
+
+#: Name of a choice of ESPnet's ASR task -> key in the configuration -> module:class.
+ADDITIONS: dict[str, dict[str, str]] = {
+    "encoder": {
+        "dynlook_conformer": "espnet_dynlook.encoder.conformer:DynlookConformerEncoder",
+        "dynlook_transformer": (
+            "espnet_dynlook.encoder.transformer:DynlookTransformerEncoder"
+        ),
+    },
+}
+
+
+def register() -> None:
+    """Add everything in ``ADDITIONS`` to ESPnet's choices; again does nothing more."""
+    for name, classes in ADDITIONS.items():
+        choices = getattr(host_asr, f"{name}_choices")
+        for key, path in classes.items():
+            module, attribute = path.split(":")
+            choices.classes[key] = getattr(importlib.import_module(module), attribute)
+
+
+class DynlookASRTask(ASRTask):
+    """ESPnet's ASR task with the plugin's choices, trainer and checks.
+
+    What it adds: a configuration may have a ``base:``; a wrong key or value in it stops
+    before data is read or anything is written; one run at a time in an output folder;
+    a checkpoint that does not fit the model is refused.
+    """
+
+    trainer = DynlookTrainer
+
+    @classmethod
+    def main(
+        cls,
+        args: argparse.Namespace | None = None,
+        cmd: Sequence[str] | None = None,
+    ) -> None:
+        """Check the configuration, then run what ESPnet's task runs.
+
+        Args:
+            args: Parsed arguments, instead of ``cmd``.
+            cmd: Arguments as on the command line; None: those of this process.
+
+        Raises:
+            ConfigError: a key or value in the configuration is wrong.
+            FolderInUse: another run is working in ``--output_dir``.
+        """
+        if args is None:
+            args = cls.parse(sys.argv[1:] if cmd is None else cmd)
+        super().main(args=args)
+
+    @classmethod
+    def parse(cls, cmd: Sequence[str]) -> argparse.Namespace:
+        """Parse and check a command line; ``base:`` of its ``--config`` is resolved.
+
+        Raises:
+            ConfigError: a key or value is wrong.
+        """
+        cmd, position = config.split_config(cmd)
+        if position is None:
+            args = cls.get_parser().parse_args(cmd)
+        else:
+            file = cmd[position]
+            merged = config.resolve(file)
+            config.check(merged, cls, source=file)
+            with config.temporary_yaml(merged) as plain:
+                cmd[position] = str(plain)
+                args = cls.get_parser().parse_args(cmd)
+            args.config = file
+        if not args.print_config:
+            config.check_values(vars(args), cls, source="the command line")
+        return args
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Run one process: ESPnet's, in a locked folder, with checked loading.
+
+        Raises:
+            FolderInUse: another run is working in ``--output_dir``.
+            CheckpointMismatch: an ``--init_param`` does not fit the model.
+        """
+        register()  # a spawned worker has imported nothing else of the plugin
+        with (
+            FolderLock(args.output_dir, needed=cls._writes(args)),
+            substitute(host_abs_task, load_pretrained_model=load_init_param),
+        ):
+            if cls._writes(args):
+                cls._write_resolved(args)
+            super().main_worker(args)
+
+    @staticmethod
+    def _writes(args: argparse.Namespace) -> bool:
+        """Say whether this process is the one that writes to the output folder."""
+        if not getattr(args, "distributed", False):
+            return True
+        return get_rank(args.dist_rank, args.dist_launcher) in (0, None)
+
+    @staticmethod
+    def _write_resolved(args: argparse.Namespace) -> None:
+        """Leave the merged configuration where stock ESPnet can read it."""
+        if args.config is not None and config.has_base(args.config):
+            out = Path(args.output_dir) / "config.resolved.yaml"
+            config.write_resolved(args.config, out)
+            args.config = str(out)
+
+    @classmethod
+    def build_model_from_file(
+        cls,
+        config_file: Path | str | None = None,
+        model_file: Path | str | None = None,
+        device: str = "cpu",
+    ) -> tuple[AbsESPnetModel, argparse.Namespace]:
+        """Build a model and load its parameters, all of them.
+
+        Args:
+            config_file: ``config.yaml`` of the training; None: beside the model.
+            model_file: Parameters; None: leave the model as initialised.
+            device: "cpu", "mps", "cuda" or "cuda:N".
+
+        Raises:
+            CheckpointMismatch: the file's keys or shapes are not the model's.
+        """
+        if config_file is None and model_file is not None:
+            config_file = Path(model_file).parent / "config.yaml"
+        model, args = super().build_model_from_file(config_file, None, device)
+        if model_file is not None:
+            # An adapter is saved without the model that it adapts.
+            partial = bool(getattr(args, "use_adapter", False))
+            load_whole_model(model, model_file, missing_is_fine=partial)
+        return model, args
+
+
+def take_over() -> None:
+    """Put ``DynlookASRTask`` in the place of ESPnet's ASR task, in every module.
+
+    For commands: afterwards ESPnet's own ASR programs run with the plugin.
+    """
+    register()
+    host_asr.ASRTask = DynlookASRTask
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(("espnet2.", "espnet3.")):
+            continue
+        if vars(module).get("ASRTask") is ASRTask:
+            module.ASRTask = DynlookASRTask  # type: ignore[attr-defined]
+
+
+register()

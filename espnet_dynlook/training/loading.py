@@ -1,0 +1,172 @@
+"""Load parameters: all of them, or say which do not fit."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+_SHOWN = 20
+
+
+class CheckpointMismatch(RuntimeError):
+    """A checkpoint's keys or shapes are not those of the model."""
+
+
+def _allowed() -> list[Any]:
+    """Return what ESPnet's checkpoints hold besides tensors and plain containers.
+
+    The history of 202511's reporter has NumPy numbers and time spans. Allowing these
+    four types by name keeps everything else in a file from being executed.
+    """
+    multiarray = getattr(np, "_core", None) or np.core
+    return [
+        datetime.timedelta,
+        np.dtype,
+        type(np.dtype(np.float64)),
+        multiarray.multiarray.scalar,
+    ]
+
+
+def safe_load(path: Path | str, map_location: Any = "cpu") -> Any:
+    """Read a file of ``torch.save`` without executing code that it may hold.
+
+    Args:
+        path: The file.
+        map_location: Where to put the tensors.
+    """
+    with torch.serialization.safe_globals(_allowed()):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def _parameters(path: Path | str, map_location: Any) -> dict[str, torch.Tensor]:
+    """Read a model's parameters, from under a wrapper's key where there is one."""
+    state = safe_load(path, map_location)
+    for wrapper in ("module", "state_dict"):  # DeepSpeed's, Lightning's
+        inner = state.get(wrapper)
+        if isinstance(inner, Mapping):
+            state = inner
+    return dict(state)
+
+
+def _listed(title: str, lines: list[str]) -> str:
+    shown = lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        shown.append(f"… and {len(lines) - _SHOWN} more")
+    return f"\n  {title} ({len(lines)}):" + "".join(f"\n    {x}" for x in shown)
+
+
+def check_fits(
+    state: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    source: str,
+    fix: str,
+    missing_is_fine: bool = False,
+) -> None:
+    """Compare a checkpoint with what the model has.
+
+    Args:
+        state: From the checkpoint.
+        expected: The model's state.
+        source: Where ``state`` comes from, for the message.
+        fix: What the user can do, for the message.
+        missing_is_fine: Whether the checkpoint may lack keys.
+
+    Raises:
+        CheckpointMismatch: lists missing, unexpected and mis-shaped keys.
+    """
+    missing = [] if missing_is_fine else [k for k in expected if k not in state]
+    unexpected = [k for k in state if k not in expected]
+    shapes = [
+        f"{k}: {tuple(v.shape)} in the file, {tuple(expected[k].shape)} in the model"
+        for k, v in state.items()
+        if k in expected and v.shape != expected[k].shape
+    ]
+    if not (missing or unexpected or shapes):
+        return
+    message = f"{source} does not fit the model:"
+    if missing:
+        message += _listed("missing in the file", missing)
+    if unexpected:
+        message += _listed("unknown to the model", unexpected)
+    if shapes:
+        message += _listed("of another shape", shapes)
+    raise CheckpointMismatch(f"{message}\n{fix}")
+
+
+def load_whole_model(
+    model: torch.nn.Module, path: Path | str, missing_is_fine: bool = False
+) -> None:
+    """Load every parameter and buffer of a model.
+
+    Args:
+        model: Receives them; its device stays.
+        path: File with a state dict.
+        missing_is_fine: Whether the file may lack keys, as an adapter's does.
+
+    Raises:
+        CheckpointMismatch: lists the keys that do not fit.
+    """
+    state = _parameters(path, "cpu")
+    check_fits(
+        state,
+        model.state_dict(),
+        str(path),
+        "Use the config.yaml that was written with this file.",
+        missing_is_fine,
+    )
+    model.load_state_dict(state, strict=False)
+
+
+def load_init_param(
+    init_param: str,
+    model: torch.nn.Module,
+    ignore_init_mismatch: bool,
+    map_location: Any = "cpu",
+) -> None:
+    """Load what ``--init_param`` names; stands in for ESPnet's function of this job.
+
+    Args:
+        init_param: ``file[:source[:target[:excluded,…]]]``: parameters of ``file``
+            below the key ``source``, but for those that start with an excluded key,
+            go to the model's part ``target``.
+        model: Receives them.
+        ignore_init_mismatch: Whether to load what fits and leave the rest.
+        map_location: Where to put the tensors.
+
+    Raises:
+        CheckpointMismatch: without ``ignore_init_mismatch``, lists what does not fit.
+    """
+    path, source, target, excluded = [*init_param.split(":", 3), "", "", ""][:4]
+    state = _parameters(path, map_location)
+    left_out = tuple(key for key in excluded.split(",") if key)
+    state = {k: v for k, v in state.items() if not k.startswith(left_out or ("\0",))}
+    if source:
+        below = source + "."
+        state = {k[len(below) :]: v for k, v in state.items() if k.startswith(below)}
+    part = model.get_submodule(target)
+    expected = part.state_dict()
+    if ignore_init_mismatch:
+        state = {
+            k: v
+            for k, v in state.items()
+            if k in expected and v.shape == expected[k].shape
+        }
+    else:
+        # An excluded key is written as in the file; in the model it lies elsewhere.
+        prefix = source + "." if source else ""
+        wanted = {
+            k: v
+            for k, v in expected.items()
+            if not (prefix + k).startswith(left_out or ("\0",))
+        }
+        check_fits(
+            state,
+            wanted,
+            f"--init_param {init_param}",
+            "To load what fits and leave the rest as initialised: "
+            "--ignore_init_mismatch true.",
+        )
+    part.load_state_dict(state, strict=False)
