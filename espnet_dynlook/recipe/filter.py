@@ -70,15 +70,14 @@ def filter_data_dir(
         raise DataError(
             [f"{in_dir}: all {len(reasons)} utterances would go; {utt}: {reason}"]
         )
+    result = DataDir(
+        wav={utt: data.wav[utt] for utt in kept},
+        text={utt: data.text[utt] for utt in kept},
+        utt2spk={utt: data.utt2spk[utt] for utt in kept},
+        num_samples={utt: data.num_samples[utt] for utt in kept},
+    )
     with whole_folder(out_dir) as partial:
-        write_tables(
-            partial,
-            DataDir(
-                *({utt: table[utt] for utt in kept}
-                  for table in (data.wav, data.text, data.utt2spk)),
-                num_samples={utt: data.num_samples[utt] for utt in kept},
-            ),
-        )  # fmt: skip
+        write_tables(partial, result)
         (partial / "removed").write_text(
             "".join(f"{utt} {reason}\n" for utt, reason in sorted(reasons.items())),
             encoding="utf-8",

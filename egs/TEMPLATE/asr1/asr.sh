@@ -94,7 +94,7 @@ for file in parse_options jobs data_stages lm_stages asr_stages eval_stages; do
     # shellcheck source=/dev/null
     . "${utils}/${file}.sh"
 done
-run_command=$(printf '%q ' "$0" "$@")
+run_command=$(printf '%q ' "./${0##*/}" "$@")
 parse_options "$@"
 log "${run_command}"
 # shellcheck source=/dev/null

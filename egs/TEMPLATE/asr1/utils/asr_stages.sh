@@ -55,6 +55,9 @@ _asr_options() {
 
 stage_10() {
     local logdir="${asr_stats_dir}/logdir" jobs
+    # shellcheck disable=SC2086
+    ${python} -m espnet_dynlook.recipe.lengths --config "${asr_config:-none}" \
+        --fs "${fs}" "${train_dir}" "${valid_dir}"
     _asr_options
     jobs=$(min "${nj}" "$(count_lines "${train_dir}/wav.scp")" \
         "$(count_lines "${valid_dir}/wav.scp")")

@@ -49,13 +49,16 @@ write_run_script() {
 
 # stop_if_live FOLDER: two runs in one folder would overwrite each other's checkpoints.
 stop_if_live() {
-    local pid
-    [ -s "$1/.lock" ] || return 0
-    pid=$(grep -o '[0-9][0-9]*' "$1/.lock" | head -n 1 || true)
-    if [ -n "${pid}" ] && kill -0 "${pid}" 2>/dev/null; then
-        die "$1 is being trained by process ${pid}: wait for it, end it," \
-            "or choose another --asr_tag"
-    fi
+    # shellcheck disable=SC2086
+    ${python} -c '
+import sys
+from espnet_dynlook.training.lock import FolderInUse, FolderLock
+try:
+    with FolderLock(sys.argv[1]):
+        pass
+except FolderInUse as error:
+    sys.exit(f"asr.sh: error: {error}")
+' "$1"
 }
 
 # recipe_job LOG MODULE ARGUMENT...: a module of the recipe as one job of nj threads.

@@ -26,8 +26,15 @@ sub stop {
 }
 $SIG{$_} = \&stop for qw(INT TERM HUP);
 
+# A shell that is killed does not tell its children: see whether ours is still there.
+my $parent = getppid();
+
 sub reap {
-    my $pid = waitpid(-1, 0);
+    my $pid;
+    until ($pid = waitpid(-1, WNOHANG)) {
+        stop('HUP (its parent has ended)') if getppid() != $parent;
+        select undef, undef, undef, 0.1;
+    }
     my $job = delete $running{$pid} or return;
     push @failed, $job if $?;
 }
