@@ -180,7 +180,11 @@ def extract(archive: Path, folder: Path, expect: str) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as scratch:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(scratch, filter="data")
+                # One pass: getmembers() would unpack a compressed file twice.
+                tar.extractall(scratch, members=tar, filter="data")
+                # tarfile stops at the end mark; the checksum comes after it.
+                while tar.fileobj is not None and tar.fileobj.read(BLOCK):
+                    pass
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             if (
                 getattr(error, "errno", None) == 28

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print one table of several decoded systems, and fail where the recipe did not work."""
+"""Print one table of several systems, and fail where the recipe did not work."""
 
 import argparse
 import json

@@ -69,6 +69,10 @@ def speak(task: dict[str, Any]) -> list[dict[str, str]]:
         voice = VOICES[index % len(VOICES)]
         utterance = Utterance(text, voice, draw.randint(150, 210), draw.randint(35, 65))
         samples = synthesizer(utterance, seed=draw.randint(1, 2**30))
+        # espeak-ng stops with the last sound. A microphone does not, and a recogniser
+        # that never waits needs that time to say its last word.
+        silence = draw.randint(1000, 3000), draw.randint(5000, 7000)
+        samples = np.pad(samples, silence)
         samples = add_noise(samples, np.random.default_rng(draw.randint(0, 2**32)))
         speaker = voice.replace("+", "-")
         utt = f"{speaker}_{split}_{index:05d}"
@@ -132,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder for the corpus")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--train", type=int, default=1850, help="sentences")
+    parser.add_argument("--train", type=int, default=1500, help="sentences")
     parser.add_argument("--valid", type=int, default=100, help="sentences")
     parser.add_argument("--test", type=int, default=200, help="sentences")
     parser.add_argument("--nj", type=int, default=2, help="worker processes")
