@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -143,24 +143,30 @@ def whole_checkpoints(folder: Path | str) -> Iterator[None]:
 
 
 def finish_epoch(
-    folder: Path, epoch: int, model_state: dict[str, torch.Tensor]
+    folder: Path,
+    epoch: int,
+    model_state: dict[str, torch.Tensor],
+    best: Mapping[str, int],
 ) -> None:
-    """Write the model file that goes with a checkpoint, if a kill came between them.
+    """Write the files that go with a checkpoint, if a kill came between them.
 
     ESPnet writes ``checkpoint.pth``, then ``{epoch}epoch.pth``, then links. A run
-    killed in between would resume behind that epoch and later miss its file, when it
-    averages the best models.
+    killed in between would resume behind that epoch, later miss its file when it
+    averages the best models, and decode with what an old link points at.
 
     Args:
         folder: Output folder.
         epoch: Last epoch in the checkpoint.
         model_state: The model's state in it.
+        best: Name of a link -> the epoch that it has to point at.
     """
-    file = folder / f"{epoch}epoch.pth"
-    if epoch < 1 or file.exists():
+    if epoch < 1:
         return
-    save_whole(model_state, file)
-    link_whole(folder / "latest.pth", file.name)
+    if not (folder / f"{epoch}epoch.pth").exists():
+        save_whole(model_state, folder / f"{epoch}epoch.pth")
+    for link, target in {"latest.pth": epoch, **best}.items():
+        if (folder / f"{target}epoch.pth").exists():
+            link_whole(folder / link, f"{target}epoch.pth")
 
 
 def link_whole(link: Path, target: str) -> None:

@@ -38,6 +38,10 @@ class DynlookTrainer(Trainer):
 
     #: How this run shows itself; set for the time of ``run`` on a class of its own.
     display: Display | None = None
+    #: (phase, statistic, "min" or "max") whose best epochs have links; likewise.
+    criteria: Sequence[Sequence[str]] = ()
+    #: Whether this process is the one that writes; likewise.
+    writes: bool = True
 
     @classmethod
     def run(
@@ -63,7 +67,12 @@ class DynlookTrainer(Trainer):
         )
         # ESPnet's trainer has class methods only. What belongs to one run goes to a
         # class made for it.
-        session = type(cls.__name__, (cls,), {"display": display})
+        criteria = trainer_options.best_model_criterion
+        session = type(
+            cls.__name__,
+            (cls,),
+            {"display": display, "criteria": criteria, "writes": first},
+        )
         with contextlib.ExitStack() as stack:
             if trainer_options.use_amp and trainer_options.ngpu == 0:
                 stack.enter_context(bfloat16_on_cpu(model))
@@ -106,8 +115,9 @@ class DynlookTrainer(Trainer):
             **others,
         )
 
-    @staticmethod
-    def resume(
+    @classmethod
+    def resume(  # type: ignore[override]  # it is static, and called on the class
+        cls,
         checkpoint: Path | str,
         model: torch.nn.Module,
         reporter: Reporter,
@@ -150,5 +160,12 @@ class DynlookTrainer(Trainer):
                     part.load_state_dict(state)
         if scaler is not None and states["scaler"] is not None:
             scaler.load_state_dict(states["scaler"])
-        finish_epoch(Path(checkpoint).parent, reporter.get_epoch(), states["model"])
+        if cls.writes:
+            best = {
+                f"{phase}.{key}.best.pth": reporter.get_best_epoch(phase, key, mode)
+                for phase, key, mode in cls.criteria
+                if reporter.has(phase, key)
+            }
+            folder = Path(checkpoint).parent
+            finish_epoch(folder, reporter.get_epoch(), states["model"], best)
         logging.info(f"Resuming after epoch {reporter.get_epoch()} of {checkpoint}")
