@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 
-def espnet_nets(module: str) -> ModuleType:
+def espnet_nets(module: str) -> Any:
     """Return ESPnet's ``nets`` module of that name, wherever this version has it.
 
     Args:

@@ -8,16 +8,19 @@ ESPnet's attention layers, with their parameters and their initial values, but w
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.compat import espnet_nets
 
-_attention = espnet_nets("pytorch_backend.transformer.attention")
+MultiHeadedAttention: Any = espnet_nets(
+    "pytorch_backend.transformer.attention"
+).MultiHeadedAttention
 
 
-class MaskedMultiHeadedAttention(_attention.MultiHeadedAttention):
+class MaskedMultiHeadedAttention(MultiHeadedAttention):
     """Multi-head self-attention with an additive mask.
 
     Args:
@@ -27,7 +30,7 @@ class MaskedMultiHeadedAttention(_attention.MultiHeadedAttention):
         qk_norm: Whether queries and keys are normalized before their product.
     """
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: torch.Tensor, pos_emb: torch.Tensor | None, mask: torch.Tensor
     ) -> torch.Tensor:
         """Attend.

@@ -3,6 +3,7 @@
 """What both encoders share: the forward pass under a kind of lookahead."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -201,7 +202,7 @@ class DynlookEncoder(AbsEncoder):
         self.lookahead = LookaheadTrace(bands, olens)
         layer_masks = self._masks(x, olens, bands)
 
-        outputs = []
+        outputs: list[Any] = []
         for number, layer in enumerate(self.encoders, 1):
             if not self._drops_layer():
                 x = layer(x, pos_emb, layer_masks[number - 1], padding)

@@ -2,15 +2,19 @@
 
 """The Conformer's convolution module, causal, and blind to padding."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.compat import espnet_nets
 
-_convolution = espnet_nets("pytorch_backend.conformer.convolution")
+ConvolutionModule: Any = espnet_nets(
+    "pytorch_backend.conformer.convolution"
+).ConvolutionModule
 
 
-class CausalConvolutionModule(_convolution.ConvolutionModule):
+class CausalConvolutionModule(ConvolutionModule):
     """ESPnet's convolution module with a choice of what its depthwise kernel sees.
 
     Args:
@@ -33,7 +37,7 @@ class CausalConvolutionModule(_convolution.ConvolutionModule):
         half = (kernel_size - 1) // 2
         self.padding = (kernel_size - 1, 0) if causal else (half, half)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: torch.Tensor, padding: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Convolve.

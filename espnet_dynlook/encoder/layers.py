@@ -2,24 +2,36 @@
 
 """Encoder layers: ESPnet's parameters, with an additive mask and known padding."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from espnet_dynlook.compat import espnet_nets
 
-_conformer = espnet_nets("pytorch_backend.conformer.encoder_layer")
-_transformer = espnet_nets("pytorch_backend.transformer.encoder_layer")
+ConformerLayer: Any = espnet_nets(
+    "pytorch_backend.conformer.encoder_layer"
+).EncoderLayer
+TransformerLayer: Any = espnet_nets(
+    "pytorch_backend.transformer.encoder_layer"
+).EncoderLayer
 
 
-class _Residual(torch.nn.Module):
+class _Residual:
     """What both layers share: a block around a function, and stochastic depth."""
 
     training: bool
+    normalize_before: bool
+    concat_after: bool
     stochastic_depth_rate: float
+    dropout: torch.nn.Module
+    self_attn: torch.nn.Module
+    concat_linear: torch.nn.Module
 
     def _add(
         self,
         norm: torch.nn.Module,
-        function,
+        function: Callable[[torch.Tensor], torch.Tensor],
         x: torch.Tensor,
         scale: float = 1.0,
     ) -> torch.Tensor:
@@ -55,10 +67,10 @@ class _Residual(torch.nn.Module):
         return 1.0 / (1.0 - self.stochastic_depth_rate)
 
 
-class DynlookConformerLayer(_Residual, _conformer.EncoderLayer):
+class DynlookConformerLayer(_Residual, ConformerLayer):
     """Conformer layer: half feed-forward, attention, convolution, half feed-forward."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: torch.Tensor,
         pos_emb: torch.Tensor | None,
@@ -93,10 +105,10 @@ class DynlookConformerLayer(_Residual, _conformer.EncoderLayer):
         return x
 
 
-class DynlookTransformerLayer(_Residual, _transformer.EncoderLayer):
+class DynlookTransformerLayer(_Residual, TransformerLayer):
     """Transformer layer: attention, feed-forward."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: torch.Tensor,
         pos_emb: torch.Tensor | None,

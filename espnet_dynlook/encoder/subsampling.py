@@ -116,4 +116,5 @@ def input_layer_module(
             f"input_layer={input_layer!r} of {name} must be one of "
             f"{', '.join(CONVOLUTIONAL)}, linear, embed or null"
         )
+    assert pos_enc is not None
     return torch.nn.Sequential(*parts, pos_enc)
