@@ -134,7 +134,7 @@ done
 tag_of() {
     echo "$1" | sed -e 's/--/_/g' -e 's/[ |=/]//g'
 }
-all_sets_1="${train_set} ${valid_set} ${test_sets}" # what local/data.sh makes
+data_sets="${train_set} ${valid_set} ${test_sets}" # what local/data.sh makes
 [ -z "${speed_perturb_factors}" ] || train_set="${train_set}_sp"
 all_sets=$(printf '%s\n' "${train_set}" "${valid_set}" ${test_sets} | awk '!seen[$0]++')
 
@@ -174,10 +174,14 @@ speed=
 : "${asr_stats_dir:=${expdir}/asr_stats_raw${suffix}${speed}}"
 : "${lm_stats_dir:=${expdir}/lm_stats${suffix}}" "${ngram_exp:=${expdir}/ngram}"
 
+in_range() {
+    [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
+}
+
 # run_stage N TITLE: run stage_N if the options select it.
 run_stage() {
     local n=$1
-    [ "${stage}" -le "${n}" ] && [ "${stop_stage}" -ge "${n}" ] || return 0
+    in_range "${n}" || return 0
     if [[ " ${skip_stages} " == *" ${n} "* ]] ||
         { "${skip_data_prep}" && [ "${n}" -le 5 ]; } ||
         { "${skip_train}" && [ "${n}" -ge 6 ] && [ "${n}" -le 11 ]; } ||
@@ -192,6 +196,12 @@ run_stage() {
     log "Stage ${n}: $2"
     "stage_${n}"
 }
+
+# Told now, not after hours of work.
+if "${use_ngram}" && ! "${skip_train}" && in_range 9 && ! command -v lmplz >/dev/null; then
+    die "stage 9 needs KenLM's lmplz on PATH: build it (https://github.com/kpu/kenlm," \
+        "with cmake and Boost), or set --use_ngram false"
+fi
 
 SECONDS=0
 run_stage 1 "Data preparation"

@@ -94,16 +94,16 @@ sub report {
     return 1;
 }
 
-# The jobs of a queue whose log does not end with code 0.
+# The jobs of a queue that did not leave a status of 0.
 sub unfinished {
     my ($jobs) = @_;
     return grep {
-        my $done = 0;
-        if (open my $in, '<', $_->{log}) {
-            while (my $line = <$in>) { $done = 1 if $line =~ /^# Ended \(code 0\)/; }
+        my $status = '';
+        if (open my $in, '<', $_->{status}) {
+            $status = <$in> // '';
             close $in;
         }
-        !$done;
+        $status !~ /^0$/;
     } @$jobs;
 }
 
@@ -158,10 +158,12 @@ sub write_array {
     my $q = "${folder}q";
     make_path($q);
     for my $job (@$jobs) {
-        unlink $job->{log};    # a log of an earlier run must not count as this one's
+        $job->{status} = "$q/$stem.$job->{n}.status";
+        unlink $job->{log}, $job->{status};    # an earlier run's must not count
         open my $out, '>', "$q/$stem.$job->{n}.sh" or die "$q/$stem.$job->{n}.sh: $!\n";
-        print $out "exec > ", quote($job->{log}), " 2>&1\n",
-            script($job, '[ -f ./path.sh ] && . ./path.sh');
+        print $out "exec > ", quote($job->{log}), " 2>&1\n(\n",
+            script($job, '[ -f ./path.sh ] && . ./path.sh'), ")\n", 'status=$?', "\n",
+            'echo "${status}" > ', quote($job->{status}), "\n", 'exit ${status}', "\n";
         close $out;
     }
     open my $out, '>', "$q/$stem.sh" or die "$q/$stem.sh: $!\n";

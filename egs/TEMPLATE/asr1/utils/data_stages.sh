@@ -6,7 +6,7 @@ stage_1() {
     local/data.sh ${local_data_opts}
     # shellcheck disable=SC2046
     ${python} -m espnet_dynlook.recipe.data_dir \
-        --allow_empty_text "${allow_empty_text}" $(printf 'data/%s ' ${all_sets_1})
+        --allow_empty_text "${allow_empty_text}" $(printf 'data/%s ' ${data_sets})
 }
 
 stage_2() {

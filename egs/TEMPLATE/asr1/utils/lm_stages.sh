@@ -1,6 +1,6 @@
 # Stages 6 to 9: the language models.
 
-# lm_train MODE OPTION...: the arguments that statistics and training share.
+# Arguments that statistics and training share.
 _lm_options() {
     lm_options=(
         --use_preprocessor true --bpemodel "${bpemodel}" --token_type "${token_type}"
@@ -65,8 +65,6 @@ stage_8() {
 # The scorer of ESPnet's search walks token by token, so the n-gram is one of tokens.
 stage_9() {
     local arpa="${ngram_exp}/${ngram_num}gram.arpa" text="${ngram_exp}/tokens.txt"
-    command -v lmplz >/dev/null || die "stage 9 needs KenLM's lmplz on PATH:" \
-        "build it (https://github.com/kpu/kenlm; cmake and Boost), or --use_ngram false"
     mkdir -p "${ngram_exp}"
     _write_lm_text
     local options=(--token_type "${token_type}" --non_linguistic_symbols "${nlsyms_txt}")

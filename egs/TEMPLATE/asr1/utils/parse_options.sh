@@ -56,7 +56,7 @@ _nearest_option() {
         END { print best }'
 }
 
-_check_option() {  # name, present value, new value
+_check_option() {  # name, default, new value
     case "$2" in
         true | false)
             [[ "$3" =~ ^(true|false)$ ]] || die "--$1 $3: must be true or false"
@@ -71,8 +71,9 @@ _check_option() {  # name, present value, new value
 }
 
 parse_options() {
-    local known name value
+    local known name value default
     known=" $(option_names | tr '\n' ' ')"
+    for name in ${known}; do local "_default_${name}=${!name}"; done
     while [ $# -gt 0 ]; do
         case "$1" in
             -h | --help)
@@ -100,7 +101,8 @@ parse_options() {
             die "unknown option --${name}; the nearest is --$(_nearest_option "${name}");" \
                 "see $0 --help"
         fi
-        _check_option "${name}" "${!name}" "${value}"
+        default=_default_${name}
+        _check_option "${name}" "${!default}" "${value}"
         printf -v "${name}" '%s' "${value}"
     done
 }
