@@ -10,6 +10,7 @@
 # Every other option goes to asr.sh (see ./asr.sh --help), for instance
 #   --stage 11 --asr_config conf/train_asr_dynlook_causal.yaml --asr_tag causal_seed1
 set -euo pipefail
+export python=python3 # exported, so that local/data.sh sees what --python says
 
 local_data_opts=""
 rest=()

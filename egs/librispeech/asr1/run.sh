@@ -10,6 +10,7 @@
 # part, data/dev is held out of training: see local/prepare.py --help.
 # Every other option goes to asr.sh (see ./asr.sh --help).
 set -euo pipefail
+export python=python3 # exported, so that local/data.sh sees what --python says
 
 train_set="train-clean-100"
 test_sets="test-clean test-other"

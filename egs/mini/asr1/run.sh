@@ -9,6 +9,7 @@
 #
 # Options are those of asr.sh (see ./asr.sh --help).
 set -euo pipefail
+export python=python3 # exported, so that local/data.sh sees what --python says
 
 systems="causal full"
 most_wer=15 # percent; a run with more ends with an error
@@ -21,11 +22,12 @@ options=("$@")
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
-        --stage=* | --stop_stage=* | --expdir=*)
+        --stage=* | --stop_stage=* | --expdir=* | --python=*)
             set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --stage) first=${2:?--stage needs a number}; shift 2 ;;
         --stop_stage) last=${2:?--stop_stage needs a number}; shift 2 ;;
         --expdir) expdir=${2:?--expdir needs a folder}; shift 2 ;;
+        --python) python=${2:?--python needs a command}; shift 2 ;;
         *)
             case "$1" in --asr_config* | --asr_tag* | --asr_exp* | --help | -h)
                 own_system=true ;; esac
@@ -48,7 +50,7 @@ common=(
 if "${own_system}"; then
     exec ./asr.sh "${common[@]}" "${options[@]}"
 fi
-common+=(--expdir "${expdir}" "${rest[@]}")
+common+=(--expdir "${expdir}" --python "${python}" "${rest[@]}")
 
 start=${SECONDS}
 # Data, tokens and statistics are the same for both systems.
@@ -59,24 +61,27 @@ if [ "${first}" -le 10 ]; then
 fi
 [ "${last}" -ge 11 ] || exit 0
 
-pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+declare -A pids
 for system in ${systems}; do
     ./asr.sh "${common[@]}" --asr_config "conf/train_asr_${system}.yaml" \
         --asr_tag "${system}" --inference_nj 1 \
         --stage $((first > 11 ? first : 11)) --stop_stage "${last}" \
         > >(sed -u "s/^/[${system}] /") 2>&1 &
-    pids+=($!)
+    pids[${system}]=$!
 done
-for pid in "${pids[@]}"; do
-    wait "${pid}" || { echo "run.sh: one of the systems failed, see above" >&2; exit 1; }
+failed=""
+for system in ${systems}; do
+    wait "${pids[${system}]}" || failed+=" ${system}"
 done
-trap - EXIT
+if [ -n "${failed}" ]; then
+    echo "run.sh:${failed} failed, see above" >&2
+    exit 1
+fi
 [ "${last}" -ge 13 ] || exit 0
 
 . ./path.sh
 # shellcheck disable=SC2086
-python3 local/compare.py --most_wer "${most_wer}" --seconds $((SECONDS - start)) \
+${python} local/compare.py --most_wer "${most_wer}" --seconds $((SECONDS - start)) \
     $(for system in ${systems}; do
         echo "${system}=${expdir}/asr_${system}/ctc_greedy/test"
     done)

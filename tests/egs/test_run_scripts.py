@@ -1,0 +1,133 @@
+"""What the short run.sh scripts hand on to asr.sh and to local/data.sh."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+EGS = Path(__file__).parents[2] / "egs"
+# Stands for asr.sh: writes down its arguments, one line a call.
+RECORDER = """#!/usr/bin/env bash
+printf '%s\\t' "$@" >>calls
+echo >>calls
+[ "${FAIL:-}" = "" ] || [[ "$*" != *"${FAIL}"* ]] || exit 1
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs a recipe's run.sh and returns asr.sh's options."""
+
+    def start(recipe, *options, code=0, **environment):
+        shutil.copy(EGS / recipe / "asr1" / "run.sh", tmp_path)
+        (tmp_path / "asr.sh").write_text(RECORDER)
+        (tmp_path / "asr.sh").chmod(0o755)
+        (tmp_path / "path.sh").touch()
+        (tmp_path / "local").mkdir(exist_ok=True)
+        (tmp_path / "local" / "compare.py").write_text("import sys; print(sys.argv)")
+        calls = tmp_path / "calls"
+        calls.unlink(missing_ok=True)
+        done = subprocess.run(
+            ["./run.sh", *options],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stderr
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        parsed = []
+        for line in lines:
+            words = line.split("\t")[:-1]
+            parsed.append(dict(zip(words[::2], words[1::2], strict=True)))
+        start.out, start.err = done.stdout, done.stderr
+        return parsed
+
+    return start
+
+
+@pytest.mark.parametrize("form", [("--arctic", "/some/dir"), ("--arctic=/some/dir",)])
+def test_arctic_folder_goes_to_data_preparation(run, form):
+    (options,) = run("arctic", *form, "--stage", "3")
+    assert options["--local_data_opts"] == "--arctic /some/dir"
+    assert options["--stage"] == "3"
+    assert options["--valid_set"] == "valid"
+
+
+def test_arctic_voices(run):
+    (options,) = run("arctic", "--voices", "bdl slt")
+    assert options["--local_data_opts"] == "--voices bdl slt"
+
+
+def test_option_without_a_value_is_named(run):
+    assert run("arctic", "--arctic", code=1) == []
+    assert "--arctic needs a folder" in run.err
+
+
+def test_librispeech_parts_become_espnets_sets(run):
+    (options,) = run(
+        "librispeech",
+        *("--librispeech", "/corpus", "--train_set", "train-clean-100"),
+        "--test_sets=test-other test-clean",
+    )
+    assert options["--train_set"] == "train_clean_100"
+    assert options["--test_sets"] == "test_other test_clean"
+    assert options["--valid_set"] == "dev"
+    assert options["--local_data_opts"] == (
+        "--librispeech /corpus --train_set train-clean-100 "
+        "--test_sets test-other test-clean"
+    )
+
+
+@pytest.mark.parametrize(
+    "parts", [["train-clean-100", "train-clean-360"], ["train-960"]]
+)
+def test_script_and_preparation_agree_on_the_name(run, load, parts):
+    (options,) = run("librispeech", "--train_set", " ".join(parts))
+    assert options["--train_set"] == load("librispeech", "prepare").set_name(parts)
+
+
+def test_mini_prepares_once_and_trains_both(run):
+    calls = run("mini")
+    assert [c["--asr_tag"] for c in calls] in (
+        ["causal", "causal", "full"],
+        ["causal", "full", "causal"],
+    )
+    assert (calls[0]["--stage"], calls[0]["--stop_stage"]) == ("1", "10")
+    for call in calls[1:]:
+        assert call["--stage"] == "11"
+        assert call["--asr_config"] == f"conf/train_asr_{call['--asr_tag']}.yaml"
+    assert "full=exp/asr_full/ctc_greedy/test" in run.out
+
+
+@pytest.mark.parametrize(
+    ("options", "stages"),
+    [
+        (("--stage", "12"), [("12", "14")] * 2),
+        (("--stop_stage=5",), [("1", "5")]),
+        (("--stage", "10", "--stop_stage", "11"), [("10", "10"), *[("11", "11")] * 2]),
+    ],
+)
+def test_mini_runs_the_stages_that_were_asked_for(run, options, stages):
+    calls = run("mini", *options)
+    assert [(c["--stage"], c["--stop_stage"]) for c in calls] == stages
+
+
+def test_mini_hands_other_options_on(run):
+    calls = run("mini", "--ngpu", "0", "--expdir", "else")
+    assert all(c["--ngpu"] == "0" and c["--expdir"] == "else" for c in calls)
+    assert "causal=else/asr_causal" in run.out
+
+
+def test_mini_with_a_config_of_ones_own_is_one_plain_run(run):
+    (options,) = run("mini", "--asr_config", "my.yaml", "--stage", "11")
+    assert options["--asr_config"] == "my.yaml"
+    assert options["--stage"] == "11"
+
+
+def test_mini_fails_where_a_system_fails(run):
+    run("mini", code=1, FAIL="--asr_tag full")
+    assert "full failed" in run.err
+    assert run.out.count("compare.py") == 0
