@@ -115,6 +115,27 @@ def test_configuration_turns_options_into_flags(runner, tmp_path):
     assert f"conf/{name} has no line 'option mem=9G" in result.stderr
 
 
+def test_lines_worth_watching_are_shown_as_they_come(tmp_path):
+    script = "for n in 1 2 3; do echo x; echo INFO: epoch $n; sleep 0.2; done"
+    runner = subprocess.Popen(
+        [
+            UTILS / "run.pl",
+            "--show",
+            "^INFO: (epoch .*)",
+            "log/x.log",
+            "bash",
+            "-c",
+            script,
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert runner.stdout.readline() == "epoch 1\n"
+    assert runner.poll() is None  # shown while it runs
+    assert runner.communicate(timeout=20)[0] == "epoch 2\nepoch 3\n"
+
+
 def test_stopping_the_runner_stops_its_jobs(tmp_path):
     script = "echo $$ >pid; sleep 60"
     runner = subprocess.Popen(

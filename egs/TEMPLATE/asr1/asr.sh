@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train, decode and score a recogniser: the stages, options and folders of ESPnet's
 # egs2/TEMPLATE/asr1/asr.sh, from pip packages alone. ./asr.sh --help lists the options.
+# shellcheck disable=SC2034  # the stages in utils/ use the options
 set -euo pipefail
 
 # >>> options
@@ -94,7 +95,7 @@ for file in parse_options jobs data_stages lm_stages asr_stages eval_stages; do
     # shellcheck source=/dev/null
     . "${utils}/${file}.sh"
 done
-run_command=$(printf '%q ' "./${0##*/}" "$@")
+run_command=$(quote_words "./${0##*/}" "$@")
 parse_options "$@"
 log "${run_command}"
 # shellcheck source=/dev/null
@@ -136,6 +137,7 @@ tag_of() {
 }
 data_sets="${train_set} ${valid_set} ${test_sets}" # what local/data.sh makes
 [ -z "${speed_perturb_factors}" ] || train_set="${train_set}_sp"
+# shellcheck disable=SC2086
 all_sets=$(printf '%s\n' "${train_set}" "${valid_set}" ${test_sets} | awk '!seen[$0]++')
 
 data_feats="${dumpdir}/raw"

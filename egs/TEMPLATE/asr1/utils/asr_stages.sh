@@ -20,16 +20,18 @@ aggregate_stats() {
 
 # run_training FOLDER COMMAND...: one process directly, several through ESPnet's launch.
 run_training() {
-    local folder=$1 name=$1/train.log
+    local folder=$1 name=$1/train.log show=()
     shift
     # A queue takes the name of the job; Grid Engine allows no slash in it.
     [[ "${cuda_cmd}" != *queue* ]] || name=$(basename "${folder}")
     log "Training: ${folder}/train.log"
     if [ "${ngpu}" -le 1 ] && [ "${num_nodes}" -le 1 ]; then
+        # On this machine one can watch: epoch, loss, lookahead and time left.
+        [[ "${cuda_cmd}" != */run.pl ]] || show=(--show 'INFO: (epoch \d+/\d+, batch .*)')
         rotate_log "${folder}/train.log"
         # shellcheck disable=SC2086
-        ${cuda_cmd} --name "${name}" --gpu "${ngpu}" "${folder}/train.log" \
-            "$@" --ngpu "${ngpu}"
+        ${cuda_cmd} --name "${name}" --gpu "${ngpu}" ${show[@]+"${show[@]}"} \
+            "${folder}/train.log" "$@" --ngpu "${ngpu}"
     else
         # launch adds --ngpu, the nodes' addresses and the rank to the command.
         # shellcheck disable=SC2086

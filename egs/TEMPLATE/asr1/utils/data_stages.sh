@@ -4,7 +4,7 @@ stage_1() {
     [ -x local/data.sh ] || die "local/data.sh is missing or not executable"
     # shellcheck disable=SC2086
     local/data.sh ${local_data_opts}
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     ${python} -m espnet_dynlook.recipe.data_dir \
         --allow_empty_text "${allow_empty_text}" $(printf 'data/%s ' ${data_sets})
 }

@@ -101,15 +101,17 @@ stage_12() {
 }
 
 stage_13() {
-    local dset
+    local dset command=${run_command% }
     _name_inference
+    # RESULTS.md is read on other machines: name the folder with data by its variable.
+    [ -z "${DYNLOOK_DATA:-}" ] || command=${command//"${DYNLOOK_DATA%/}"/\$DYNLOOK_DATA}
     for dset in ${test_sets}; do
         # shellcheck disable=SC2086
         ${python} -m espnet_dynlook.recipe.score \
             --data_dir "${data_feats}/${dset}" \
             --decode_dir "${asr_exp}/${inference_tag}/${dset}" \
             --nlsyms_txt "${nlsyms_txt}" --cleaner "${cleaner}" \
-            --command "${run_command% }"
+            --command "${command}"
     done
     if [ -x local/score.sh ]; then
         # shellcheck disable=SC2086

@@ -13,6 +13,18 @@ die() {
     exit 2
 }
 
+# quote_words WORD...: the words as one would type them, a space after each.
+quote_words() {
+    local word
+    for word in "$@"; do
+        if [[ "${word}" =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]]; then
+            printf '%s ' "${word}"
+        else
+            printf "'%s' " "${word//\'/\'\\\'\'}"
+        fi
+    done
+}
+
 _option_block() {
     sed -n '/^# >>> options/,/^# <<< options/p' "$0"
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env perl
 # Run jobs on this machine. Kaldi's calling convention, see Jobs.pm.
 #   --max_jobs_run N   how many run at a time (default: all)
+#   --show REGEX       print what its group matches in the log's lines as they come:
+#                      on a terminal in one line, over and over (for a single job)
 # --gpu, --num_threads, --mem and what else a queue would need change nothing here.
 use strict;
 use warnings;
@@ -26,6 +28,24 @@ sub stop {
 }
 $SIG{$_} = \&stop for qw(INT TERM HUP);
 
+my $show = $options->{show};
+die "run.pl: --show follows one log, and there are ${\scalar @$jobs} jobs\n"
+    if defined $show && @$jobs > 1;
+my ($followed, $part) = (undef, '');
+$| = 1;
+
+# Print what is new in the log; a line that is not whole yet waits for its end.
+sub follow {
+    $followed //= do { open my $in, '<', $jobs->[0]{log} or return; $in };
+    seek $followed, 0, 1;    # forget an earlier end of file
+    while (my $line = <$followed>) {
+        $part .= $line;
+        next unless $part =~ /\n\z/;
+        printf -t STDOUT ? "\r\e[K%s" : "%s\n", $1 if $part =~ /$show/;
+        $part = '';
+    }
+}
+
 # A shell that is killed does not tell its children: see whether ours is still there.
 my $parent = getppid();
 
@@ -34,6 +54,7 @@ sub reap {
     until ($pid = waitpid(-1, WNOHANG)) {
         stop('HUP (its parent has ended)') if getppid() != $parent;
         select undef, undef, undef, 0.1;
+        follow() if defined $show;
     }
     my $job = delete $running{$pid} or return;
     push @failed, $job if $?;
@@ -53,4 +74,6 @@ for my $job (@$jobs) {
     $running{$pid} = $job;
 }
 reap() while %running;
+follow() if defined $show;
+print "\n" if defined $show && -t STDOUT;
 exit Jobs::report($jobs, sort { $a->{n} <=> $b->{n} } @failed);
