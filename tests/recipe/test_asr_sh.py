@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 
 import pytest
@@ -208,13 +207,21 @@ def test_decoding_without_a_checkpoint_says_what_to_do(asr_sh):
     assert "valid.loss.ave.pth does not exist: run stage 11" in result.stderr
 
 
-def test_ngram_without_lmplz_fails_at_once(asr_sh, recipe, monkeypatch):
-    found = subprocess.run(["bash", "-c", "command -v lmplz"], capture_output=True)
-    if found.returncode == 0:
-        pytest.skip("lmplz is on PATH here")
-    result = asr_sh("--use_ngram", "true")
+@pytest.mark.parametrize("missing", ["lmplz", "kenlm"])
+def test_ngram_without_kenlm_fails_at_once(asr_sh, recipe, monkeypatch, missing):
+    tools = recipe / "tools"
+    tools.mkdir()
+    if missing == "lmplz":
+        if shutil.which("lmplz"):
+            pytest.skip("lmplz is on PATH here")
+    else:
+        (tools / "lmplz").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    stub = stub_python(recipe, '[ "$2" != "import kenlm" ]')
+    result = asr_sh("--use_ngram", "true", "--python", stub)
     assert result.returncode == 2
-    assert "needs KenLM's lmplz on PATH" in result.stderr
+    expected = {"lmplz": "KenLM's lmplz on PATH", "kenlm": "the Python package kenlm"}
+    assert f"needs {expected[missing]}" in result.stderr
     assert not (recipe / "data").exists()
 
 

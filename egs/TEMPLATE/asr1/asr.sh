@@ -200,9 +200,16 @@ run_stage() {
 }
 
 # Told now, not after hours of work.
-if "${use_ngram}" && ! "${skip_train}" && in_range 9 && ! command -v lmplz >/dev/null; then
-    die "stage 9 needs KenLM's lmplz on PATH: build it (https://github.com/kpu/kenlm," \
-        "with cmake and Boost), or set --use_ngram false"
+if "${use_ngram}"; then
+    if ! "${skip_train}" && in_range 9 && ! command -v lmplz >/dev/null; then
+        die "stage 9 needs KenLM's lmplz on PATH: build it" \
+            "(https://github.com/kpu/kenlm, with cmake and Boost), or set --use_ngram false"
+    fi
+    # shellcheck disable=SC2086
+    if ! "${skip_eval}" && in_range 12 && ! ${python} -c "import kenlm" 2>/dev/null; then
+        die "decoding with an n-gram needs the Python package kenlm: pip install kenlm," \
+            "or set --use_ngram false"
+    fi
 fi
 
 SECONDS=0
