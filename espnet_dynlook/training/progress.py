@@ -145,8 +145,8 @@ class Steps:
                 tell_progress(self.model, self.epoch, self.progress(step))
                 yield batch
                 # Back here, the step is done and its statistics are registered.
-                bar.update()
                 self._show(bar, step + 1)
+                bar.update()
 
     def _interval(self) -> int:
         if self.display.log_interval is not None:
@@ -168,7 +168,8 @@ class Steps:
             values["lookahead"] = f"{lookahead:.0f} ms"
         values["left"] = display.time_left(self.progress(step))
         if display.terminal:
-            bar.set_postfix(values)
+            # The bar draws itself ten times a second; the last values always show.
+            bar.set_postfix(values, refresh=step == self.total)
             return
         text = ", ".join(f"{name} {value}" for name, value in values.items())
         of = f"/{self.total}" if self.total else ""
