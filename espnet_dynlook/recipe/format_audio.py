@@ -45,6 +45,11 @@ def sampling_rate(value: str) -> int:
     return rate
 
 
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Round samples (N,) in the range of int16, clipping peaks, never wrapping."""
+    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+
+
 def read_audio(path: str) -> tuple[np.ndarray, int]:
     """Read a mono recording.
 
@@ -63,7 +68,11 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
                     "or mix the channels in local/data.sh"
                 )
             frames, rate = audio.frames, audio.samplerate
-            samples = audio.read(dtype="int16")
+            if audio.subtype in ("FLOAT", "DOUBLE"):
+                # libsndfile does not scale these to integers: they would be silence.
+                samples = to_int16(audio.read(dtype="float64") * 32768)
+            else:
+                samples = audio.read(dtype="int16")
     except (soundfile.LibsndfileError, OSError) as error:
         reason = str(error).rstrip(".")
         raise AudioError(
@@ -95,7 +104,7 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     wave = torch.from_numpy(samples.astype(np.float32))
     with torch.no_grad():
         out = _resampler(from_rate, to_rate)(wave).numpy()
-    return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+    return to_int16(out)
 
 
 def write_audio(path: str | Path, samples: np.ndarray, rate: int) -> None:

@@ -35,6 +35,16 @@ def test_another_container_keeps_every_sample(data_dir, tmp_path):
         assert result.num_samples[utt] == len(after)
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_24"])
+def test_other_sample_formats_keep_their_level(data_dir, tmp_path, subtype):
+    path = read_data_dir(data_dir).wav["amy-1"]
+    before, _ = soundfile.read(path)
+    wav = tmp_path / "x.wav"
+    soundfile.write(wav, before, 16000, subtype=subtype)
+    after, _ = format_audio.read_audio(str(wav))
+    np.testing.assert_allclose(after / 32768, before, atol=1 / 32768)
+
+
 def test_format_twice_gives_the_same(data_dir, tmp_path):
     options = (data_dir, tmp_path / "dump", 8000, "wav", True)
     format_audio.format_data_dir(*options)
