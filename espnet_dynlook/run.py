@@ -140,7 +140,12 @@ def check() -> int:
         except importlib.metadata.PackageNotFoundError:
             print(f"{package} is missing: pip install {package}")
             return 1
-    missing = [m for m in OPTIONAL if importlib.util.find_spec(m) is None]
+    # A module that is loaded may have no spec (see compat.espnet_imports).
+    missing = [
+        name
+        for name in OPTIONAL
+        if name not in sys.modules and importlib.util.find_spec(name) is None
+    ]
     import torch
 
     from espnet_dynlook.task import ADDITIONS

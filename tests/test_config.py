@@ -43,7 +43,7 @@ def test_bases_chain(write):
 
 def test_circle_of_bases_is_an_error(write):
     write("a.yaml", "base: b.yaml\n")
-    with pytest.raises(ConfigError, match=r"circle.*a\.yaml.*b\.yaml.*a\.yaml"):
+    with pytest.raises(ConfigError, match=r"circle.*b\.yaml → .*a\.yaml → .*b\.yaml"):
         config.resolve(write("b.yaml", "base: a.yaml\n"))
 
 

@@ -228,8 +228,8 @@ def inference(args: argparse.Namespace) -> list[str]:
     if args.batch_size != 1 or args.ngpu > 1:
         raise ValueError(
             f"--batch_size {args.batch_size} --ngpu {args.ngpu}: utterances are "
-            "decoded one at a time, on one device, so that each one's time is its own; use "
-            "--batch_size 1, --ngpu 0 or 1, and more jobs"
+            "decoded one at a time, on one device, so that each one's time is its "
+            "own; use --batch_size 1, --ngpu 0 or 1, and more jobs"
         )
     set_all_random_seed(args.seed)
     speech2text = _build(args)

@@ -76,7 +76,7 @@ def check_values(config: Mapping[str, Any], task: Any, source: str) -> None:
             if key in parameters:
                 _check_parameter(where, value, parameters[key], cls)
             elif not open_ended:
-                hint = _nearest(key, parameters, cutoff=0.75)
+                hint = _nearest(key, parameters, cutoff=0.7)
                 hint = hint or _elsewhere(key, sections) or _nearest(key, parameters)
                 raise ConfigError(
                     f"{where} is not a key of {_title(name, config, cls)}{hint}"
@@ -174,7 +174,7 @@ def _check_parameter(
         annotation = bool if isinstance(default, bool) else float
     elif isinstance(annotation, str):  # from __future__ import annotations
         try:
-            annotation = typing.get_type_hints(cls.__init__)[parameter.name]
+            annotation = typing.get_type_hints(vars(cls)["__init__"])[parameter.name]
         except (NameError, KeyError):
             return
     if not _fits(value, annotation):

@@ -70,8 +70,8 @@ def bfloat16_on_cpu(model: torch.nn.Module) -> Iterator[None]:
             "--use_amp true: this CPU has no bfloat16 instructions (amx_bf16, "
             "avx512_bf16, ARM bf16), so training is slower than with --use_amp false"
         )
-    networks = [getattr(model, name, None) for name in NETWORKS]
-    networks = [network for network in networks if network is not None]
+    parts: list[Any] = [getattr(model, name, None) for name in NETWORKS]
+    networks = [part for part in parts if part is not None]
     try:
         for network in networks:
             network.forward = _in_bfloat16(network.forward)

@@ -48,11 +48,13 @@ class FrontendTiming:
     def __init__(self, model: torch.nn.Module):
         frontend: Any = getattr(model, "frontend", None)
         stft = getattr(frontend, "stft", None)
-        self.known = stft is not None and hasattr(frontend, "hop_length")
-        self.hop_length = int(frontend.hop_length) if self.known else 160
-        self.win_length = None
+        self.known = False
+        self.hop_length = 160
+        self.win_length: int | None = None
         self.padding = 0
-        if self.known:
+        if stft is not None and hasattr(frontend, "hop_length"):
+            self.known = True
+            self.hop_length = int(frontend.hop_length)
             window = getattr(stft, "win_length", None)
             self.win_length = int(window or stft.n_fft)
             self.padding = stft.n_fft // 2 if getattr(stft, "center", True) else 0
@@ -86,8 +88,13 @@ def latency_statistic(model: torch.nn.Module) -> Iterator[None]:
         latencies, lengths = found
         index = torch.arange(latencies.size(1), device=latencies.device)
         inside = index < lengths[:, None]
-        stats = output["stats"] if isinstance(output, dict) else output[1]
-        stats["lookahead_ms"] = (latencies * inside).sum() / inside.sum()
+        if isinstance(output, dict):
+            stats, weight = output["stats"], output["weight"]
+        else:
+            _, stats, weight = output
+        mean = (latencies * inside).sum() / inside.sum()
+        # ESPnet averages over workers what has the shape of the batch's weight.
+        stats["lookahead_ms"] = mean.reshape(weight.shape)
 
     handle = model.register_forward_hook(add)
     try:

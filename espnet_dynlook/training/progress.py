@@ -21,10 +21,10 @@ def tell_progress(model: torch.nn.Module, epoch: int, progress: float) -> None:
         epoch: From 1.
         progress: Fraction of the training that is done, in [0, 1].
     """
-    inner = getattr(model, "module", model)  # from under DistributedDataParallel
+    inner: Any = getattr(model, "module", model)  # from under DistributedDataParallel
     if callable(getattr(inner, "set_progress", None)):
         inner.set_progress(epoch, progress)
-    encoder = getattr(inner, "encoder", None)
+    encoder: Any = getattr(inner, "encoder", None)
     if callable(getattr(encoder, "set_progress", None)):
         encoder.set_progress(progress)
 

@@ -68,7 +68,7 @@ class DynlookTrainer(Trainer):
         # ESPnet's trainer has class methods only. What belongs to one run goes to a
         # class made for it.
         criteria = trainer_options.best_model_criterion
-        session = type(
+        session: Any = type(
             cls.__name__,
             (cls,),
             {"display": display, "criteria": criteria, "writes": first},
