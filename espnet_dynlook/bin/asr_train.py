@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.checkpoint import CheckpointNotWritten
+from espnet_dynlook.training.loading import CheckpointMismatch
 from espnet_dynlook.training.lock import FolderInUse
+
+#: What the user can put right; anything else keeps its traceback.
+EXPECTED = (ConfigError, FolderInUse, CheckpointMismatch, CheckpointNotWritten)
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -29,7 +34,7 @@ def program() -> None:
     """Train, and say in one line what the user can put right."""
     try:
         main()
-    except (ConfigError, FolderInUse) as error:
+    except EXPECTED as error:
         sys.exit(f"asr_train: error: {error}")
 
 
