@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import struct
 import sys
 import termios
@@ -73,8 +74,10 @@ def test_a_terminal_shows_a_bar_with_loss_lookahead_and_time_left(monkeypatch):
         with display.beside_log():
             list(display.steps(Model(), range(3), Reporter(1)))
         stream.flush()
-        os.set_blocking(controller, False)
-        shown = os.read(controller, 65536).decode()
+        shown = ""
+        # What was written arrives a little later, and in pieces.
+        while select.select([controller], [], [], 1.0)[0]:
+            shown += os.read(controller, 65536).decode()
     os.close(controller)
     for part in ("epoch 1/2", "2/3", "loss=3.25", "lookahead=120 ms", "left=0:00:"):
         assert part in shown, shown
