@@ -10,7 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "espnet_dynlook"
 ORDER = [
     {"bin", "recipe", "plots"},
     {"recognizer"},
-    {"run", "task", "config"},
+    {"run"},
+    {"task"},
+    {"config"},
     {"training"},
     {"model"},
     {"streaming"},

@@ -28,8 +28,7 @@ exec ./asr.sh \
     --train_set train \
     --valid_set valid \
     --test_sets test \
-    --token_type bpe \
-    --nbpe 150 \
+    --token_type char \
     --use_lm false \
     --asr_config conf/train_asr_dynlook_causal.yaml \
     --inference_config conf/decode_ctc_greedy.yaml \
