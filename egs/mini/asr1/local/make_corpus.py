@@ -74,7 +74,7 @@ def speak(task: dict[str, Any]) -> list[dict[str, str]]:
         samples = synthesizer(utterance, seed=draw.randint(1, 2**30))
         # espeak-ng stops with the last sound. A microphone does not, and a recogniser
         # that never waits needs that time to say its last word.
-        silence = draw.randint(1000, 3000), draw.randint(5000, 7000)
+        silence = draw.randint(500, 1600), draw.randint(4000, 5600)
         samples = np.pad(samples, silence)
         samples = add_noise(samples, np.random.default_rng(draw.randint(0, 2**32)))
         speaker = voice.replace("+", "-")
