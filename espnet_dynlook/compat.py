@@ -70,8 +70,11 @@ def espnet_imports() -> Iterator[None]:
       in every command. What it protects against, a wrong type in a configuration, is
       found by ``espnet_dynlook.config`` before anything is built.
     """
-    if "g2p_en" not in sys.modules and importlib.util.find_spec("g2p_en") is not None:
-        sys.modules["g2p_en"] = _OfflineG2p("g2p_en")
+    if "g2p_en" not in sys.modules:
+        spec = importlib.util.find_spec("g2p_en")
+        if spec is not None:
+            sys.modules["g2p_en"] = _OfflineG2p("g2p_en")
+            sys.modules["g2p_en"].__spec__ = spec
     import typeguard
 
     typechecked = typeguard.typechecked
