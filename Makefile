@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 # ESPnet imports three times faster with its bytecode kept, whatever the caller set.
 unexport PYTHONDONTWRITEBYTECODE
 
-PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -p no:cacheprovider
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -p no:cacheprovider
 
 .PHONY: demo test lint host clean
 

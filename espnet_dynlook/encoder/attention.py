@@ -154,7 +154,8 @@ def additive_mask(
         -inf, so that rows past the end of an utterance, which may see nothing, are
         not NaN.
     """
-    lowest = max(torch.finfo(dtype).min, -1e30)
+    # Half of the lowest, so that adding a score cannot overflow to -inf.
+    lowest = max(torch.finfo(dtype).min / 2, -1e30)
     device = lengths.device
     index = torch.arange(num_frames, device=device)
     ahead = index - index[:, None]  # (T, T): key minus row

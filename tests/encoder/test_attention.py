@@ -83,3 +83,15 @@ def test_weights_are_kept_only_for_whoever_hooks_the_layer():
     (weights,) = seen
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2, 4))
     assert not weights.triu(1).any(), "a causal mask gives the future no weight"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_rows_that_see_nothing_stay_finite(dtype):
+    """Rows past the end with a bounded past: even with a score added to the mask."""
+    lengths = torch.tensor([8, 1])
+    mask = additive_mask(8, torch.zeros(8, 0), lengths, 2, dtype)
+    weights = (mask - 30.0).to(dtype).float().softmax(-1)
+    assert torch.isfinite(weights).all()
+    assert weights[0, 0, 3].tolist() == pytest.approx(
+        [0, 1 / 3, 1 / 3, 1 / 3] + [0] * 4
+    )
