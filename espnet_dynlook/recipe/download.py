@@ -4,6 +4,8 @@ A transfer goes to ``NAME.part`` and gets its name only when its size and its SH
 (where the publisher or another citable source gives one) are right.
 """
 
+import errno
+import gzip
 import hashlib
 import http.client
 import os
@@ -13,12 +15,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from email.message import Message
 from pathlib import Path
 
 from tqdm import tqdm
 
 BLOCK = 1 << 20  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# What a reader of an archive raises for its content, never for the machine.
+DAMAGED = (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class DownloadError(Exception):
@@ -66,7 +72,7 @@ def download(
                 f"Fetch the file some other way and put it at {target}."
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) == 28:  # ENOSPC
+            if getattr(error, "errno", None) in FULL:
                 raise DownloadError(
                     f"{target.parent} is full; {part} is kept and the next run goes on"
                 ) from error
@@ -170,8 +176,9 @@ def extract(archive: Path, folder: Path, expect: str) -> Path:
         ``folder / expect``. If it is there already, nothing is unpacked.
 
     Raises:
-        DownloadError: The archive is damaged or has no such folder. A damaged archive
-            is removed, so that the next run fetches it again.
+        DownloadError: The archive is damaged or has no such folder, or this machine
+            could not unpack it. Only an archive whose content is damaged is removed,
+            so that the next run fetches it again.
     """
     target = folder / expect
     if target.is_dir():
@@ -185,16 +192,21 @@ def extract(archive: Path, folder: Path, expect: str) -> Path:
                 # tarfile stops at the end mark; the checksum comes after it.
                 while tar.fileobj is not None and tar.fileobj.read(BLOCK):
                     pass
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            if (
-                getattr(error, "errno", None) == 28
-            ):  # ENOSPC: the archive is not to blame
+        except (*DAMAGED, tarfile.TarError, OSError, ValueError) as error:
+            if _is_damage(error):
+                archive.unlink()
                 raise DownloadError(
-                    f"{folder} is full: cannot unpack {archive}"
+                    f"{archive} is damaged ({error}) and was removed: run again to "
+                    "fetch it"
                 ) from error
-            archive.unlink()
+            if getattr(error, "errno", None) in FULL:
+                raise DownloadError(
+                    f"{folder} is full: cannot unpack {archive}, which is kept. Make "
+                    "room and run again."
+                ) from error
             raise DownloadError(
-                f"{archive} is damaged ({error}) and was removed: run again to fetch it"
+                f"cannot unpack {archive} in {folder}: {error}. The archive is kept; "
+                "run again when that is mended."
             ) from error
         unpacked = Path(scratch) / expect
         if not unpacked.is_dir():
@@ -202,3 +214,14 @@ def extract(archive: Path, folder: Path, expect: str) -> Path:
             raise DownloadError(f"{archive} holds {names}, but no folder {expect}")
         unpacked.rename(target)
     return target
+
+
+def _is_damage(error: Exception) -> bool:
+    """Tell damaged content from a machine that cannot read or write.
+
+    The reader of bzip2 says "Invalid data stream" by a bare OSError; those of the
+    system have a number.
+    """
+    if isinstance(error, DAMAGED):
+        return True
+    return type(error) is OSError and error.errno is None

@@ -1,7 +1,9 @@
 """Transfers that break, servers that refuse, archives that are not whole."""
 
+import errno
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 from collections import namedtuple
@@ -130,6 +132,57 @@ def test_truncated_archive_leaves_nothing_and_is_removed(tmp_path, mode, kept):
     assert not archive.exists()
 
 
+@pytest.mark.parametrize("mode", ["w:bz2", "w:gz"])
+def test_archive_with_a_wrong_byte_is_removed(tmp_path, mode):
+    content = bytearray(make_tar(["voice/one", "voice/two"], mode))
+    content[len(content) // 2] ^= 0xFF
+    archive = tmp_path / "archive"
+    archive.write_bytes(content)
+    with pytest.raises(DownloadError, match="damaged"):
+        extract(archive, tmp_path / "out", "voice")
+    assert not archive.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "out is full"),
+        (errno.EDQUOT, "out is full"),
+        (errno.EACCES, "Permission denied"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_archive_is_kept_where_the_machine_fails(
+    tmp_path, monkeypatch, number, message
+):
+    archive = tmp_path / "archive"
+    archive.write_bytes(make_tar(["voice/one"]))
+
+    def fail(*args, **options):
+        raise OSError(number, os.strerror(number), "voice/one")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "extractall", fail)
+        with pytest.raises(DownloadError, match=rf"{message}.* kept"):
+            extract(archive, tmp_path / "out", "voice")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert (extract(archive, tmp_path / "out", "voice") / "one").is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_stops_a_transfer_at_once(server, tmp_path, monkeypatch, number):
+    tries = []
+
+    def receive(url, part, timeout):
+        tries.append(url)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, "_receive", receive)
+    with pytest.raises(DownloadError, match=r"is full; .*file\.part is kept"):
+        fetch(server, tmp_path / "file")
+    assert len(tries) == 1
+
+
 def test_archive_of_something_else_says_what_it_holds(tmp_path):
     archive = tmp_path / "archive"
     archive.write_bytes(make_tar(["other/one"]))
@@ -140,7 +193,7 @@ def test_archive_of_something_else_says_what_it_holds(tmp_path):
 def test_archive_cannot_write_outside(tmp_path):
     archive = tmp_path / "archive"
     archive.write_bytes(make_tar(["../evil"]))
-    with pytest.raises(DownloadError):
+    with pytest.raises(DownloadError, match=r"cannot unpack .*evil.* kept"):
         extract(archive, tmp_path / "out" / "deep", "voice")
     assert not list(tmp_path.rglob("evil"))
 
