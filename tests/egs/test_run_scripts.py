@@ -10,8 +10,8 @@ import pytest
 EGS = Path(__file__).parents[2] / "egs"
 # Stands for asr.sh: writes down its arguments, one line a call.
 RECORDER = """#!/usr/bin/env bash
-printf '%s\\t' "$@" >>calls
-echo >>calls
+line=$(printf '%s\\t' "$@")
+echo "${line}" >>calls # one write: two of these may run at a time
 [ "${FAIL:-}" = "" ] || [[ "$*" != *"${FAIL}"* ]] || exit 1
 """
 
@@ -64,6 +64,39 @@ def test_arctic_voices(run):
 def test_option_without_a_value_is_named(run):
     assert run("arctic", "--arctic", code=1) == []
     assert "--arctic needs a folder" in run.err
+
+
+@pytest.mark.parametrize("recipe", ["arctic", "librispeech"])
+@pytest.mark.parametrize("folder", ["/my corpora/x", "/a\tb", "/some*", "/a[1]", "/x?"])
+def test_folder_that_would_fall_apart_is_refused(run, recipe, folder):
+    assert run(recipe, f"--{recipe}", folder, code=2) == []
+    assert f"--{recipe} '{folder}': no spaces" in run.err
+    assert run(recipe, f"--{recipe}={folder}", code=2) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "own"),
+    [
+        ("arctic", ["--arctic DIR", "--voices NAMES"]),
+        ("librispeech", ["--librispeech DIR", "--train_set PARTS"]),
+        ("mini", ["voices are synthetic"]),
+    ],
+)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_begins_with_the_recipe(recipe, own, option):
+    done = subprocess.run(
+        ["./run.sh", option],
+        cwd=EGS / recipe / "asr1",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = done.stdout.index("Options of asr.sh:")
+    for text in own:
+        assert done.stdout.index(text) < theirs
+    assert done.stdout.index("--stop_stage  ") > theirs
+    assert "pipefail" not in done.stdout
+    assert done.stderr == ""
 
 
 def test_librispeech_parts_become_espnets_sets(run):

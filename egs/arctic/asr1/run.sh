@@ -1,23 +1,44 @@
 #!/usr/bin/env bash
 # CMU ARCTIC-style corpora: one or more voices reading the ARCTIC prompts.
 #
-#   ./run.sh                              fetch voices from festvox.org, then everything
-#   ./run.sh --voices "bdl slt awb"       other voices
-#   ./run.sh --arctic DIR                 a local copy: DIR/etc/txt.done.data and DIR/wav,
-#                                         a folder of such folders, or DIR/metadata.tsv
-#                                         and DIR/ogg; nothing is fetched
+#   ./run.sh            fetch voices from festvox.org, then everything
 #
-# Every other option goes to asr.sh (see ./asr.sh --help), for instance
+# Options of this recipe:
+#   --voices NAMES      CMU voices to fetch, such as "bdl slt awb" (default: "bdl slt")
+#   --arctic DIR        a local copy: DIR/etc/txt.done.data and DIR/wav, a folder of such
+#                       folders, or DIR/metadata.tsv and DIR/ogg; nothing is fetched
+#
+# Every other option goes to asr.sh, for instance
 #   --stage 11 --asr_config conf/train_asr_dynlook_causal.yaml --asr_tag causal_seed1
 set -euo pipefail
 export python=python3 # exported, so that local/data.sh sees what --python says
+
+usage() {
+    awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+    printf '\n%s\n' "Options of asr.sh:"
+    ./asr.sh --help
+}
+
+# asr.sh hands options to local/data.sh as words: a name must be one word there.
+one_word() {
+    case "$2" in
+        *[[:space:]*?[]*)
+            echo "run.sh: $1 '$2': no spaces, * ? or [ in the name of the folder," \
+                "please: give a symbolic link to it" >&2
+            exit 2 ;;
+    esac
+}
 
 local_data_opts=""
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --arctic=* | --voices=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
-        --arctic) local_data_opts+=" --arctic ${2:?--arctic needs a folder}"; shift 2 ;;
+        --help | -h) usage; exit ;;
+        --arctic)
+            one_word "$1" "${2:?--arctic needs a folder}"
+            local_data_opts+=" --arctic $2"
+            shift 2 ;;
         --voices) local_data_opts+=" --voices ${2:?--voices needs names}"; shift 2 ;;
         *) rest+=("$1"); shift ;;
     esac

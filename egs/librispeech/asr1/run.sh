@@ -1,16 +1,37 @@
 #!/usr/bin/env bash
 # LibriSpeech, or any subset of its parts.
 #
-#   ./run.sh                              fetch train-clean-100 and all dev and test parts
-#   ./run.sh --train_set train-960        all of it (60 GB)
+#   ./run.sh                          fetch train-clean-100 and all dev and test parts
+#   ./run.sh --train_set train-960    all of it (60 GB)
 #   ./run.sh --librispeech DIR --train_set train-clean-100 --test_sets test-other
-#                                         a local copy of some parts; nothing is fetched
+#
+# Options of this recipe:
+#   --librispeech DIR   a local copy of some parts, DIR/train-clean-100 and so on; nothing
+#                       is fetched
+#   --train_set PARTS   one or more parts, or train-960 (default: train-clean-100)
+#   --test_sets PARTS   one or more parts (default: "test-clean test-other")
 #
 # Data directories have ESPnet's names (train_clean_100, dev, test_other). Without a dev
 # part, data/dev is held out of training: see local/prepare.py --help.
-# Every other option goes to asr.sh (see ./asr.sh --help).
+# Every other option goes to asr.sh.
 set -euo pipefail
 export python=python3 # exported, so that local/data.sh sees what --python says
+
+usage() {
+    awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+    printf '\n%s\n' "Options of asr.sh:"
+    ./asr.sh --help
+}
+
+# asr.sh hands options to local/data.sh as words: a name must be one word there.
+one_word() {
+    case "$2" in
+        *[[:space:]*?[]*)
+            echo "run.sh: $1 '$2': no spaces, * ? or [ in the name of the folder," \
+                "please: give a symbolic link to it" >&2
+            exit 2 ;;
+    esac
+}
 
 train_set="train-clean-100"
 test_sets="test-clean test-other"
@@ -20,8 +41,10 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --librispeech=* | --train_set=* | --test_sets=*)
             set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+        --help | -h) usage; exit ;;
         --librispeech)
-            local_data_opts="--librispeech ${2:?--librispeech needs a folder}"
+            one_word "$1" "${2:?--librispeech needs a folder}"
+            local_data_opts="--librispeech $2"
             shift 2 ;;
         --train_set) train_set=${2:?--train_set needs a name}; shift 2 ;;
         --test_sets) test_sets=${2:?--test_sets needs names}; shift 2 ;;

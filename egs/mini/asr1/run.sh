@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # The demonstration: makes its own corpus with synthetic voices (espeak-ng), trains a
 # recogniser that never waits (causal) and one that hears the whole utterance (full)
-# side by side, decodes and scores both, and prints one table. Needs no data.
+# side by side, decodes and scores both, and prints one table. Needs no data. Since the
+# voices are synthetic, the error rates say nothing about human speech.
 #
 #   ./run.sh                        everything: about 10 minutes on two cores
 #   ./run.sh --stage 12             decoding and scoring again
 #   ./run.sh --asr_config FILE      one system of your own on this corpus
 #
-# Options are those of asr.sh (see ./asr.sh --help).
+# The options are those of asr.sh. With --asr_config, --asr_tag or --asr_exp this is one
+# plain run of asr.sh on the corpus, without the comparison.
 set -euo pipefail
 export python=python3 # exported, so that local/data.sh sees what --python says
+
+usage() {
+    awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+    printf '\n%s\n' "Options of asr.sh:"
+    ./asr.sh --help
+}
 
 systems="causal full"
 most_wer=15 # percent; a run with more ends with an error
@@ -28,8 +36,9 @@ while [ $# -gt 0 ]; do
         --stop_stage) last=${2:?--stop_stage needs a number}; shift 2 ;;
         --expdir) expdir=${2:?--expdir needs a folder}; shift 2 ;;
         --python) python=${2:?--python needs a command}; shift 2 ;;
+        --help | -h) usage; exit ;;
         *)
-            case "$1" in --asr_config* | --asr_tag* | --asr_exp* | --help | -h)
+            case "$1" in --asr_config* | --asr_tag* | --asr_exp*)
                 own_system=true ;; esac
             rest+=("$1"); shift ;;
     esac
