@@ -1,5 +1,7 @@
 """Configurations: merged from their base; what is wrong is found before it costs."""
 
+import logging
+
 import pytest
 import yaml
 
@@ -115,6 +117,37 @@ WRONG = [
     ({"scheduler": "warmuplr", "scheduler_conf": {"warmup": 9}}, "'warmup_steps'"),
     ({"frontend_conf": {"n_mel": 80}}, "'n_mels'"),
     ({"specaug": "specaug", "specaug_conf": {"num_time_masks": 2}}, "num_time_mask"),
+    ({"frontend_conf": {"fs": "sixteen"}}, "frontend_conf: InvalidSize: .*sixteen"),
+    ({"best_model_criterion": [["valid", "los", "mn"]]}, "'mn' .* mean 'min'"),
+    ({"best_model_criterion": [["vald", "loss", "min"]]}, "'vald' .* mean 'valid'"),
+    ({"best_model_criterion": [["valid", "loss"]]}, "three words"),
+    ({"early_stopping_criterion": ["valid", "loss", "best"]}, "'best' .* min, max"),
+    # impossible sizes
+    (
+        {**DYNLOOK, "encoder_conf": {"output_size": 250, "attention_heads": 4}},
+        "output_size=250 .* attention_heads=4; use output_size: 248 or 252",
+    ),
+    (
+        {"encoder": "dynlook_transformer", "encoder_conf": {"attention_heads": 3}},
+        "output_size=256 .* attention_heads=3; use output_size: 252 or 258",
+    ),
+    ({**DYNLOOK, "encoder_conf": {"attention_heads": 0}}, "attention_heads=0"),
+    ({**DYNLOOK, "encoder_conf": {"num_blocks": 0}}, "num_blocks=0 .* at least 1"),
+    ({**DYNLOOK, "encoder_conf": {"layer_drop_rate": 1.5}}, "layer_drop_rate=1.5"),
+    (
+        {**DYNLOOK, "encoder_conf": {"activation_type": "swich"}},
+        "activation_type='swich' .* did you mean 'swish'",
+    ),
+    (
+        {**DYNLOOK, "encoder_conf": {"cnn_module_kernel": -1}},
+        "cnn_module_kernel=-1 must be odd and above 0",
+    ),
+    ({**DYNLOOK, "encoder_conf": {"lookahead_frames": -3}}, "lookahead_frames=-3"),
+    (
+        {"encoder": "dynlook_transformer", "encoder_conf": {"pos_enc_class": "foo"}},
+        "pos_enc_class='foo' .* leave it out",
+    ),
+    ({**DYNLOOK, "encoder_conf": {"dropout_rate": 2}}, "encoder_conf: .*between 0"),
 ]
 
 
@@ -125,6 +158,16 @@ def test_wrong_key_or_value_is_named_with_the_nearest(task, wrong, message):
         config.check(wrong, task, source="conf/a.yaml")
 
 
+@pytest.mark.host
+def test_checking_leaves_logging_as_it_was(task):
+    logging.disable(logging.INFO)
+    try:
+        config.check(DYNLOOK, task)
+        assert logging.root.manager.disable == logging.INFO
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 RIGHT = [
     {},
     {"encoder": "conformer", "encoder_conf": {"interctc_layer_idx": [6]}},
@@ -133,6 +176,8 @@ RIGHT = [
     {"scheduler": "warmuplr", "scheduler_conf": {"warmup_steps": 25000}},
     {"frontend_conf": {"fs": "16k", "win_length": None}},
     {"best_model_criterion": [["valid", "loss", "min"]], "patience": None},
+    {"best_model_criterion": ["valid,acc,max", "train,loss,min"]},
+    {"early_stopping_criterion": ["valid", "loss", "min"]},
     {"keep_nbest_models": [5, 10], "batch_bins": 16000000, "grad_clip": 5},
     {"specaug_conf": None, "use_amp": True, "accum_grad": 4},
 ]

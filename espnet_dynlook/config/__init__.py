@@ -2,7 +2,7 @@
 
 """Configurations: resolved from their base, and checked before anything is built."""
 
-from espnet_dynlook.config.check import check, check_values
+from espnet_dynlook.config.check import check, check_options, check_values
 from espnet_dynlook.config.errors import ConfigError
 from espnet_dynlook.config.files import (
     has_base,
@@ -15,6 +15,7 @@ from espnet_dynlook.config.files import (
 __all__ = [
     "ConfigError",
     "check",
+    "check_options",
     "check_values",
     "has_base",
     "resolve",

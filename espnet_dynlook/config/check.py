@@ -25,13 +25,17 @@ _GIVEN = {
     "decoder": {"vocab_size", "encoder_output_size", "embed_pad"},
     "ctc": {"odim", "encoder_output_size"},
     "joint_net": {"vocab_size", "encoder_size", "hidden_size"},
+    "lm": {"vocab_size"},
     "model": {
+        "lm",
         *("vocab_size", "token_list", "frontend", "specaug", "normalize"),
         *("preencoder", "encoder", "postencoder", "decoder", "ctc", "joint_network"),
     },
     "optim": {"params"},
     "scheduler": {"optimizer"},
 }
+#: Which way a statistic improves.
+_MODES = ("min", "max")
 
 
 def check(config: Mapping[str, Any], task: Any, source: str = "config") -> None:
@@ -45,13 +49,33 @@ def check(config: Mapping[str, Any], task: Any, source: str = "config") -> None:
     Raises:
         ConfigError: names the file, the key, what is wrong and the nearest valid key.
     """
-    actions = {action.dest: action for action in task.get_parser()._actions}
+    check_options(config, task.get_parser(), source, _sections(config, task))
+    check_values(config, task, source)
+
+
+def check_options(
+    config: Mapping[str, Any],
+    parser: argparse.ArgumentParser,
+    source: str,
+    sections: Mapping[str, type] = types.MappingProxyType({}),
+) -> None:
+    """Check the top level of a configuration against the options of a program.
+
+    Args:
+        config: As ``config.resolve`` returns it.
+        parser: The program's, such as that of decoding.
+        source: The file, for messages.
+        sections: Class for every ``<name>_conf``, where a key may belong instead.
+
+    Raises:
+        ConfigError: as ``check``.
+    """
+    actions = {action.dest: action for action in parser._actions}
     for key, value in config.items():
         if key not in actions:
-            hint = _elsewhere(key, _sections(config, task)) or _nearest(key, actions)
+            hint = _elsewhere(key, sections) or _nearest(key, actions)
             raise ConfigError(f"{source}: unknown key {key!r}{hint}")
         _check_top_level(source, key, value, actions[key])
-    check_values(config, task, source)
 
 
 def check_values(config: Mapping[str, Any], task: Any, source: str) -> None:
@@ -81,7 +105,11 @@ def check_values(config: Mapping[str, Any], task: Any, source: str) -> None:
                 raise ConfigError(
                     f"{where} is not a key of {_title(name, config, cls)}{hint}"
                 )
-    _check_by_building(config, sections.get("encoder"), source)
+    for key in ("best_model_criterion", "early_stopping_criterion"):
+        _check_criteria(f"{source}: {key}", config.get(key))
+    for name in ("frontend", "specaug", "encoder"):
+        if name in sections:
+            _check_by_building(name, sections[name], config, source)
 
 
 def _title(name: str, config: Mapping[str, Any], cls: type) -> str:
@@ -106,7 +134,9 @@ def _sections(config: Mapping[str, Any], task: Any) -> dict[str, type]:
         from espnet2.asr_transducer.joint_network import JointNetwork
         from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 
-    sections: dict[str, type] = {"ctc": CTC, "joint_net": JointNetwork}
+    sections: dict[str, type] = {}
+    if any(choices.name == "encoder" for choices in task.class_choices_list):
+        sections.update(ctc=CTC, joint_net=JointNetwork)
     tables = {c.name: (c.classes, c.default) for c in task.class_choices_list}
     for number in range(1, task.num_optimizers + 1):
         suffix = "" if number == 1 else str(number)
@@ -247,22 +277,50 @@ def _kind_fits(value: Any, action: argparse.Action) -> bool:
     return True
 
 
+def _check_criteria(where: str, value: Any) -> None:
+    """Check (phase, statistic, min or max), or a list of such.
+
+    Which statistics there are is known when the first epoch is over.
+    """
+    if not isinstance(value, list | tuple):
+        return
+    flat = len(value) == 3 and all(isinstance(part, str) for part in value)
+    flat = flat and not any("," in part for part in value)
+    for criterion in [value] if flat else value:
+        parts = criterion.split(",") if isinstance(criterion, str) else criterion
+        if not isinstance(parts, list | tuple) or len(parts) != 3:
+            raise ConfigError(
+                f"{where}: {criterion!r} has to be three words: phase, statistic, "
+                "min or max, such as [valid, loss, min]"
+            )
+        for part, choices in ((parts[0], ("train", "valid")), (parts[2], _MODES)):
+            if part not in choices:
+                raise ConfigError(
+                    f"{where}: {part!r} in {criterion!r} is not one of "
+                    f"{', '.join(choices)}{_nearest(part, choices)}"
+                )
+
+
 def _check_by_building(
-    config: Mapping[str, Any], encoder: type | None, source: str
+    name: str, cls: type, config: Mapping[str, Any], source: str
 ) -> None:
-    """Let the plugin's encoders judge their values, without memory for parameters."""
-    if encoder is None or not encoder.__module__.startswith("espnet_dynlook."):
+    """Let a class judge its values, without memory for parameters.
+
+    Only the plugin's, and those of ESPnet that read no file and take no time.
+    """
+    ours = cls.__module__.startswith("espnet_dynlook.")
+    if not ours and cls.__name__ not in ("DefaultFrontend", "SpecAug"):
         return
     import torch
 
+    given = {"input_size": config.get("input_size") or 80} if name == "encoder" else {}
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # what it has to say comes when it is built
     try:
         with torch.device("meta"):
-            encoder(
-                input_size=config.get("input_size") or 80,
-                **(config.get("encoder_conf") or {}),
-            )
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{source}: encoder_conf: {error}") from error
+            cls(**given, **(config.get(f"{name}_conf") or {}))
+    except Exception as error:  # whatever a constructor trips over, its values did it
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise ConfigError(f"{source}: {name}_conf: {kind}{error}") from error
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)

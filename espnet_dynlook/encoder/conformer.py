@@ -11,14 +11,18 @@ from espnet_dynlook.encoder.attention import (
     MaskedMultiHeadedAttention,
     MaskedRelPositionMultiHeadedAttention,
 )
-from espnet_dynlook.encoder.base import DynlookEncoder, positionwise
+from espnet_dynlook.encoder.base import (
+    DynlookEncoder,
+    activation_module,
+    check_sizes,
+    positionwise,
+)
 from espnet_dynlook.encoder.convolution import CausalConvolutionModule
 from espnet_dynlook.encoder.layers import DynlookConformerLayer
 from espnet_dynlook.encoder.subsampling import arithmetic_of, input_layer_module
 from espnet_dynlook.lookahead.kinds import FixedLookahead
 
 _embedding = espnet_nets("pytorch_backend.transformer.embedding")
-get_activation = espnet_nets("pytorch_backend.nets_utils").get_activation
 
 NAME = "dynlook_conformer"
 POSITIONS = {
@@ -125,16 +129,25 @@ class DynlookConformerEncoder(DynlookEncoder):
         left_context: int = -1,
         causal_conv: bool = True,
     ):
+        check_sizes(
+            NAME,
+            output_size=output_size,
+            attention_heads=attention_heads,
+            linear_units=linear_units,
+            num_blocks=num_blocks,
+            layer_drop_rate=layer_drop_rate,
+        )
         _check_positions(rel_pos_type, pos_enc_layer_type, selfattention_layer_type)
         if ctc_trim:
             raise ValueError(
                 f"ctc_trim=True cannot stream in {NAME}: it drops frames by looking at "
                 "the whole utterance; use ctc_trim: false"
             )
-        if use_cnn_module and cnn_module_kernel % 2 == 0:
+        if use_cnn_module and (cnn_module_kernel < 1 or cnn_module_kernel % 2 == 0):
+            near = cnn_module_kernel + 1 if cnn_module_kernel > 0 else 31
             raise ValueError(
-                f"cnn_module_kernel={cnn_module_kernel} must be odd, for the "
-                f"convolution of {NAME}; use {cnn_module_kernel + 1}"
+                f"cnn_module_kernel={cnn_module_kernel} must be odd and above 0, for "
+                f"the convolution of {NAME}; use {near}"
             )
         if use_cnn_module and not causal_conv and lookahead != "full":
             raise ValueError(
@@ -143,7 +156,7 @@ class DynlookConformerEncoder(DynlookEncoder):
                 "causal_conv: true, or lookahead: full"
             )
         depths = _per_layer(stochastic_depth_rate, num_blocks)
-        activation = get_activation(activation_type)
+        activation = activation_module(NAME, activation_type)
         feed_forward = positionwise(
             NAME,
             positionwise_layer_type,
@@ -258,4 +271,9 @@ def _per_layer(rate: float | list[float], num_blocks: int) -> list[float]:
             f"stochastic_depth_rate has {len(rates)} values for num_blocks="
             f"{num_blocks} layers; give one value or one a layer"
         )
+    for value in rates:
+        if not 0 <= value < 1:
+            raise ValueError(
+                f"stochastic_depth_rate={value} of {NAME} must be from 0 to below 1"
+            )
     return rates

@@ -8,7 +8,7 @@ import torch
 
 from espnet_dynlook.compat import espnet_nets
 from espnet_dynlook.encoder.attention import MaskedMultiHeadedAttention
-from espnet_dynlook.encoder.base import DynlookEncoder, positionwise
+from espnet_dynlook.encoder.base import DynlookEncoder, check_sizes, positionwise
 from espnet_dynlook.encoder.layers import DynlookTransformerLayer
 from espnet_dynlook.encoder.subsampling import arithmetic_of, input_layer_module
 from espnet_dynlook.lookahead.kinds import FixedLookahead
@@ -93,6 +93,20 @@ class DynlookTransformerEncoder(DynlookEncoder):
         left_context: int = -1,
         causal_conv: bool = True,
     ):
+        check_sizes(
+            NAME,
+            output_size=output_size,
+            attention_heads=attention_heads,
+            linear_units=linear_units,
+            num_blocks=num_blocks,
+            layer_drop_rate=layer_drop_rate,
+        )
+        if not isinstance(pos_enc_class, type):
+            raise ValueError(
+                f"pos_enc_class={pos_enc_class!r} of {NAME} must be a class, which "
+                "only code can give; leave it out of the configuration, "
+                "PositionalEncoding is used"
+            )
         if pos_enc_layer_type != "abs_pos":
             raise ValueError(
                 f"pos_enc_layer_type={pos_enc_layer_type!r} cannot stream in {NAME}: "

@@ -40,6 +40,10 @@ class FixedLookahead:
             raise ValueError(
                 f"lookahead={self.kind!r} must be one of {', '.join(KINDS)}"
             )
+        if self.frames < 0:
+            raise ValueError(
+                f"lookahead_frames={self.frames} must be a number of frames from 0"
+            )
         if self.total is not None:
             if self.kind != "layerwise":
                 raise ValueError(
