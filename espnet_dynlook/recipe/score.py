@@ -23,6 +23,7 @@ from espnet_dynlook.metrics.wer import (
     split_characters,
     split_words,
 )
+from espnet_dynlook.recipe.cleaner import clean_texts
 from espnet_dynlook.recipe.data_dir import DataError, read_text, whole_folder
 
 COLUMNS = ("Snt", "Wrd", "Corr", "Sub", "Del", "Ins", "Err", "S.Err")
@@ -48,12 +49,7 @@ def versions() -> dict[str, str]:
 
 def read_clean_text(path: Path, symbols: list[str], cleaner: str) -> dict[str, str]:
     """Read transcripts without non-linguistic symbols, through ESPnet's cleaner."""
-    text = read_text(path)
-    if cleaner not in ("", "none"):
-        from espnet2.text.cleaner import TextCleaner
-
-        clean = TextCleaner(cleaner)
-        text = {utt: clean(line) for utt, line in text.items()}
+    text = clean_texts(read_text(path), cleaner)
     for symbol in symbols:
         text = {utt: line.replace(symbol, "") for utt, line in text.items()}
     return text

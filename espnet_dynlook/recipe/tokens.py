@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from espnet_dynlook.recipe.cleaner import clean_texts
 from espnet_dynlook.recipe.data_dir import DataError, read_text, whole_folder
 
 BLANK, UNK, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
@@ -94,12 +95,16 @@ def bpe_unknown(model: bytes) -> Callable[[str], list[str]]:
 
 
 def check_texts(
-    paths: list[str], unknown: Callable[[str], list[str]], where: str
+    paths: list[str],
+    unknown: Callable[[str], list[str]],
+    where: str,
+    cleaner: str = "none",
 ) -> list[str]:
-    """Return a fault for each line that the token list does not cover."""
+    """Return a fault for each line that, cleaned, the token list does not cover."""
     faults = []
     for path in paths:
-        for number, (utt, line) in enumerate(read_text(path).items(), 1):
+        lines = clean_texts(read_text(path), cleaner)
+        for number, (utt, line) in enumerate(lines.items(), 1):
             parts = unknown(line)
             if parts:
                 shown = ", ".join(
@@ -124,7 +129,9 @@ def make_tokens(args: argparse.Namespace) -> tuple[int, list[str]]:
     Raises:
         DataError: A faulty text, an impossible size, or a text not covered.
     """
-    lines = [line for line in read_text(args.text).values() if line]
+    # Training sees what the cleaner gives, so that is what has to have tokens.
+    texts = clean_texts(read_text(args.text), args.cleaner)
+    lines = [line for line in texts.values() if line]
     if not lines:
         raise DataError([f"{args.text}: no transcript in it"])
     symbols: list[str] = []
@@ -153,7 +160,7 @@ def make_tokens(args: argparse.Namespace) -> tuple[int, list[str]]:
             return [unit for unit in split(line) if unit not in known]
 
     tokens_file = Path(args.out_dir) / "tokens.txt"
-    faults = check_texts(args.check_text, unknown, str(tokens_file))
+    faults = check_texts(args.check_text, unknown, str(tokens_file), args.cleaner)
     if faults and strict:
         raise DataError(faults)
     tokens = [BLANK, UNK, *units, SOS_EOS]
@@ -179,6 +186,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--bpe_input_sentence_size", type=int, default=100_000_000)
     parser.add_argument("--word_vocab_size", type=int, default=10_000)
     parser.add_argument("--nlsyms_txt", default="none", help="one symbol a line")
+    parser.add_argument("--cleaner", default="none", help="ESPnet's text cleaner")
     parser.add_argument(
         "--check_text", action="append", default=[], help="text to be covered"
     )

@@ -140,6 +140,33 @@ def test_characters_are_ordered_by_frequency_and_symbols_stay_whole(data_dir, tm
     assert listed == ["<blank>", "<unk>", "b", "<space>", "<noise>", "a", "<sos/eos>"]
 
 
+@pytest.mark.parametrize("kind", ["char", "word", "bpe"])
+def test_tokens_are_those_of_the_cleaned_text(data_dir, tmp_path, kind):
+    """``tacotron`` spells abbreviations out, in capitals."""
+    (data_dir / "text").write_text("u dr. ab\nv ab doctor\n")
+    check = tmp_path / "check"
+    check.write_text("w Dr. ab\n")
+    options = ("--token_type", kind, "--nbpe", "12", "--check_text", f"{check}")
+    listed = make_tokens(
+        data_dir, tmp_path / "t", *options, "--cleaner", "tacotron"
+    )
+    text = "".join(listed[2:-1]).replace("<space>", "")
+    assert "." not in text and text == text.upper()
+    assert {"D", "O", "C", "T", "R", "A", "B"} == set(text) - {"\u2581"}
+
+
+def test_unknown_cleaner_is_named(data_dir, tmp_path, capsys):
+    status = tokens.main(
+        [
+            *("--text", f"{data_dir}/text", "--out_dir", f"{tmp_path}/t"),
+            *("--cleaner", "bleach"),
+        ]
+    )
+    assert status == 1
+    assert "--cleaner bleach" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
+
+
 def test_tokens_twice_are_the_same(data_dir, tmp_path):
     make_tokens(data_dir, tmp_path / "t", "--nbpe", "9")
     first = files_of(tmp_path / "t")

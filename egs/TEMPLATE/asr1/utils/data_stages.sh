@@ -49,7 +49,7 @@ stage_5() {
         --token_type "${token_type}" --nbpe "${nbpe}" --bpemode "${bpemode}" \
         --bpe_nlsyms "${bpe_nlsyms}" --bpe_char_cover "${bpe_char_cover}" \
         --bpe_input_sentence_size "${bpe_input_sentence_size}" \
-        --nlsyms_txt "${nlsyms_txt}" --word_vocab_size "${word_vocab_size}" \
+        --nlsyms_txt "${nlsyms_txt}" --cleaner "${cleaner}" --word_vocab_size "${word_vocab_size}" \
         --check_text "${data_feats}/${train_set}/text" \
         --check_text "${data_feats}/${valid_set}/text"
 }

@@ -67,7 +67,8 @@ stage_9() {
     local arpa="${ngram_exp}/${ngram_num}gram.arpa" text="${ngram_exp}/tokens.txt"
     mkdir -p "${ngram_exp}"
     _write_lm_text
-    local options=(--token_type "${token_type}" --non_linguistic_symbols "${nlsyms_txt}")
+    local options=(--token_type "${token_type}" --cleaner "${cleaner}"
+        --non_linguistic_symbols "${nlsyms_txt}")
     [ "${bpemodel}" = none ] || options+=(--bpemodel "${bpemodel}")
     # shellcheck disable=SC2086
     ${train_cmd} "${ngram_exp}/tokenize.log" \
