@@ -76,6 +76,7 @@ def test_unknown_option_fails_and_names_the_nearest(asr_sh, recipe):
         (["--train_set", ""], "--train_set is required"),
         (["--stage"], "option --stage has no value"),
         (["stage", "3"], "unexpected argument 'stage'"),
+        (["--batch_size", "4"], "--batch_size 4: utterances are decoded one at a time"),
         (["--ngpu=some"], "--ngpu some: must be auto, 0 or more"),
     ],
 )
@@ -138,6 +139,27 @@ def test_faulty_data_stop_the_recipe_after_stage_1(asr_sh, recipe):
     assert result.returncode != 0
     assert "data/train/text:33: amy-train001 is a duplicate" in result.stderr
     assert not (recipe / "dump").exists()
+
+
+def test_tokens_are_made_from_cleaned_transcripts(asr_sh, recipe, with_data):
+    options = ("--stage", "5", "--stop_stage", "5", "--cleaner", "tacotron")
+    asr_sh(*options, check=True)
+    listed = (recipe / "data/en_token_list/char/tokens.txt").read_text().split()
+    assert "A" in listed and "a" not in listed
+
+
+def test_failed_decoding_leaves_nothing_to_be_scored(asr_sh, recipe, with_data):
+    folder = recipe / "exp/asr_x"
+    test = folder / "greedy/test"
+    (test / "score_wer").mkdir(parents=True)
+    (test / "text").write_text("of an earlier decoding")
+    (test / "score_wer/result.json").write_text("{}")
+    (folder / "valid.loss.ave.pth").touch()
+    stub = stub_python(recipe, "exit 1")
+    options = ("--asr_tag", "x", "--inference_tag", "greedy", "--python", stub)
+    result = asr_sh("--stage", "12", "--stop_stage", "12", *options)
+    assert result.returncode != 0
+    assert {p.name for p in test.iterdir()} == {"logdir"}
 
 
 def test_failed_job_shows_its_log_and_last_lines(asr_sh, recipe, with_data):

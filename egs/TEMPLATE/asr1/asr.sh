@@ -79,11 +79,11 @@ asr_speech_fold_length=800  # frames after which batches get smaller (batch_type
 asr_text_fold_length=150    # tokens after which batches get smaller (batch_type folded)
 
 ## Decoding and scoring
-batch_size=1                # utterances at a time
+batch_size=1                # utterances at a time; only 1: inference_nj makes it faster
 inference_tag=              # name of the folder; empty: from the options
 inference_config=           # configuration of decoding
 inference_args=             # further arguments, such as "--beam_size 10"
-inference_asr_model=        # checkpoint; empty: valid.acc.ave.pth, else valid.loss.ave.pth
+inference_asr_model=        # checkpoint; empty: valid.{acc,loss,cer_ctc}.ave.pth, the first
 inference_lm=valid.loss.ave.pth  # checkpoint of the language model
 inference_ngram=            # n-gram file; empty: <n>gram.bin, else <n>gram.arpa
 use_streaming=false         # decode with espnet2.bin.asr_inference_streaming
@@ -129,6 +129,9 @@ fi
 for name in nj inference_nj num_nodes; do
     [[ "${!name}" =~ ^[1-9][0-9]*$ ]] || die "--${name} ${!name}: must be 1 or more"
 done
+[ "${batch_size}" = 1 ] ||
+    die "--batch_size ${batch_size}: utterances are decoded one at a time, so that their" \
+        "results do not depend on padding; for more speed, raise --inference_nj"
 [[ "${ngpu}" =~ ^[0-9]+$ ]] || die "--ngpu ${ngpu}: must be auto, 0 or more"
 
 # tag_of ARGUMENTS: what arguments add to a name, as in ESPnet.

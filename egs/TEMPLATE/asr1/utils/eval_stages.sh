@@ -47,11 +47,12 @@ _stop_unless_streaming_encoder() {
     esac
 }
 
+outputs="text token token_int score lookahead_ms decode_seconds"
+
 # merge_outputs FOLDER JOBS: join the jobs' results in the order of their keys.
 _merge_outputs() {
     local file n
-    for file in text token token_int score lookahead_ms decode_seconds; do
-        rm -f "$1/${file}"
+    for file in ${outputs}; do
         [ -e "$1/logdir/output.1/1best_recog/${file}" ] || continue
         for n in $(seq "$2"); do
             cat "$1/logdir/output.${n}/1best_recog/${file}"
@@ -61,7 +62,7 @@ _merge_outputs() {
 }
 
 stage_12() {
-    local dset folder logdir jobs cmd=${decode_cmd} gpus=0 options=() module
+    local dset folder file logdir jobs cmd=${decode_cmd} gpus=0 options=() module
     _name_inference
     if "${gpu_inference}"; then
         cmd=${cuda_cmd}
@@ -85,7 +86,9 @@ stage_12() {
         folder="${asr_exp}/${inference_tag}/${dset}"
         logdir="${folder}/logdir"
         jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/wav.scp")")
-        rm -rf "${logdir}"
+        # After a failed decoding, earlier results shall not be scored as this one's.
+        rm -rf "${logdir}" "${folder}"/score_wer "${folder}"/score_cer
+        for file in ${outputs}; do rm -f "${folder}/${file}"; done
         split_scp "${data_feats}/${dset}/wav.scp" "${jobs}" "${logdir}/keys"
         log "Decoding ${dset}, ${jobs} jobs: ${logdir}/asr_inference.*.log"
         # shellcheck disable=SC2086
