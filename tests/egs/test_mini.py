@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_dynlook.metrics.wer import ErrorCounts
+from espnet_dynlook.recipe.corpus import CorpusError
 from espnet_dynlook.recipe.data_dir import read_data_dir
-from espnet_dynlook.recipe.espeak import FS, Synthesizer, Utterance, resample
 
 EGS = Path(__file__).parents[2] / "egs"
 COUNTS = {"train": 12, "valid": 3, "test": 8}
 
 
-def make_corpus(out, counts, nj=1, seed=1):
+LOCAL = EGS / "mini" / "asr1" / "local"
+
+
+def make_corpus(out, counts, nj=1, seed=1, local=LOCAL):
     """Run the script, as its workers are spawned from it."""
-    script = EGS / "mini" / "asr1" / "local" / "make_corpus.py"
+    script = local / "make_corpus.py"
     options = [f"--{name}={count}" for name, count in counts.items()]
     options += [f"--seed={seed}", f"--nj={nj}"]
     environment = os.environ | {"PYTHONPATH": str(EGS.parent)}
@@ -82,7 +87,7 @@ def test_corpus_is_16_khz_mono(corpus):
     assert len(files) == sum(COUNTS.values())
     for path in files:
         samples, fs = soundfile.read(path)
-        assert fs == FS == 16000
+        assert fs == 16000
         assert samples.ndim == 1
         assert 1 < len(samples) / fs < 8
         assert 0.25 < np.abs(samples).max() < 0.85
@@ -111,6 +116,82 @@ def test_made_corpus_is_left_alone_until_settings_change(corpus, tmp_path):
     assert json.loads((out / "settings.json").read_text())["seed"] == 2
 
 
+@pytest.mark.parametrize("name", ["make_corpus.py", "sentences.py", "espeak.py"])
+def test_change_of_a_source_is_a_change_of_settings(load, tmp_path, monkeypatch, name):
+    module = load("mini", "make_corpus")
+    local = shutil.copytree(LOCAL, tmp_path / "local")
+    before = module.sources_sha256()
+    monkeypatch.setattr(module, "__file__", str(local / "make_corpus.py"))
+    assert module.sources_sha256() == before
+    with (local / name).open("a") as file:
+        file.write("# changed\n")
+    assert module.sources_sha256() != before
+
+
+def test_corpus_of_other_sources_is_made_anew(corpus, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "corpus")
+    local = shutil.copytree(LOCAL, tmp_path / "local")
+    source = (local / "sentences.py").read_text(encoding="utf-8")
+    changed = source.replace("PLEASE CALL {name} {when}", "{name} IS THERE {when}")
+    assert changed != source
+    (local / "sentences.py").write_text(changed, encoding="utf-8")
+    old = sums(corpus)
+    make_corpus(out, COUNTS, local=local)
+    assert "IS THERE" in (out / "metadata.tsv").read_text(encoding="utf-8")
+    assert sums(out) != old
+    assert sums(corpus) == old
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"thesis.tex": "work"},
+        {"settings.json": "{}", "thesis.tex": "work"},
+        {"settings.json": '{"seed"', "thesis.tex": "work"},
+        {"metadata.tsv": "utt\n"},
+    ],
+)
+def test_somebody_elses_folder_is_left_alone(load, tmp_path, there):
+    for name, content in there.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit, match=r"no settings\.json of this script"):
+        load("mini", "make_corpus").main([str(tmp_path), "--train=1"])
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == there
+
+
+def test_file_in_place_of_the_folder_is_refused(load, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match="is no folder"):
+        load("mini", "make_corpus").clear(tmp_path / "file")
+    assert (tmp_path / "file").is_file()
+
+
+def test_settings_are_written_before_any_audio(load, tmp_path, monkeypatch):
+    """So the next call knows a corpus that was interrupted as its own."""
+    module = load("mini", "make_corpus")
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.multiprocessing, "get_context", killed)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            module.make_corpus(tmp_path / "out", 1, {"train": 1}, nj=1)
+        assert module.read_settings(tmp_path / "out" / "settings.json")
+        assert not (tmp_path / "out" / "metadata.tsv").exists()
+        (tmp_path / "out" / "train" / "half.flac").touch()
+
+
+def test_corpus_made_before_sources_counted_is_replaced(corpus, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "corpus")
+    settings = json.loads((out / "settings.json").read_text())
+    del settings["sources_sha256"]
+    (out / "settings.json").write_text(json.dumps(settings))
+    (out / "train" / "old.flac").touch()
+    make_corpus(out, {"train": 1, "valid": 1, "test": 1})
+    assert len(list(out.rglob("*.flac"))) == 3
+
+
 def test_interrupted_corpus_is_made_anew(corpus, tmp_path):
     """The table is written last: without it, a corpus does not count as made."""
     out = tmp_path / "corpus"
@@ -124,11 +205,12 @@ def test_interrupted_corpus_is_made_anew(corpus, tmp_path):
 
 
 def test_data_directories(corpus, load, tmp_path):
+    voices = load("mini", "make_corpus").VOICES
     load("mini", "prepare").main([str(corpus), "--data", str(tmp_path / "data")])
     for name, count in COUNTS.items():
         data = read_data_dir(tmp_path / "data" / name)
         assert len(data.text) == count
-        assert len(set(data.utt2spk.values())) == min(count, 8)
+        assert len(set(data.utt2spk.values())) == min(count, len(voices))
     assert "OLIVIA" in (tmp_path / "data" / "test" / "new_names").read_text()
 
 
@@ -138,12 +220,13 @@ def test_missing_corpus_says_what_was_looked_for(load, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def synthesizer():
+def synthesizer(load):
     pytest.importorskip("espeakng_loader")
-    return Synthesizer()
+    return load("mini", "espeak").Synthesizer()
 
 
-def test_voice_rate_and_pitch_change_the_audio(synthesizer):
+def test_voice_rate_and_pitch_change_the_audio(synthesizer, load):
+    Utterance = load("mini", "espeak").Utterance
     base = synthesizer(Utterance("HELLO ANNA", "en-us", 170, 50))
     slow = synthesizer(Utterance("HELLO ANNA", "en-us", 100, 50))
     assert len(slow) > 1.2 * len(base)
@@ -157,12 +240,14 @@ def test_voice_rate_and_pitch_change_the_audio(synthesizer):
         assert np.abs(samples[:n] - base[:n]).max() > 0.05
 
 
-def test_unknown_voice_is_an_error(synthesizer):
+def test_unknown_voice_is_an_error(synthesizer, load):
+    local = load("mini", "espeak")
     with pytest.raises(ValueError, match="no voice 'nobody'"):
-        synthesizer(Utterance("HELLO", "nobody", 170, 50))
+        synthesizer(local.Utterance("HELLO", "nobody", 170, 50))
 
 
-def test_resampling_keeps_pitch_level_and_duration():
+def test_resampling_keeps_pitch_level_and_duration(load):
+    resample = load("mini", "espeak").resample
     time = np.arange(22050) / 22050
     samples = np.sin(2 * np.pi * 440 * time)
     out = resample(samples, 22050, 16000)
@@ -171,30 +256,33 @@ def test_resampling_keeps_pitch_level_and_duration():
     assert np.abs(out - expected).max() < 1e-6
 
 
-def result(folder, wer, waits):
+def result(folder, wer, waits, text):
     for unit in ("wer", "cer"):
         (folder / f"score_{unit}").mkdir(parents=True)
-        content = {"substitutions": wer, "deletions": 0, "insertions": 0, "units": 100}
+        content = vars(ErrorCounts(1, 100, 100 - wer, wer, wrong_sentences=1))
+        content = {**content, "command": "", "versions": {}}
         content |= {"rtf": 0.1, "lookahead_ms": {"mean": 1.0, "p50": 1.0, "p90": 1.0}}
         path = folder / f"score_{unit}" / "result.json"
         path.write_text(json.dumps(content))
     (folder / "lookahead_ms").write_text(waits)
+    (folder / "text").write_text(text)
     return folder
 
 
 @pytest.mark.parametrize(
-    ("wer", "waits", "message"),
+    ("wer", "waits", "text", "message"),
     [
-        (16, "a 1.0 1.0\n", "WER of full is 16.0 %, the limit is 15 %"),
-        (3, "a 0.0 0.0\n", "they are one system"),
+        (16, "a 1 1\n", "a X\n", "WER of full is 16.0 %, the limit is 15 %"),
+        (3, "a 0 0\n", "a X\n", "causal and full wait equally long: they are one"),
+        (3, "a 1 1\n", "a Y\n", "causal and full recognise the same texts: they are"),
     ],
 )
 def test_comparison_fails_where_the_recipe_did(
-    load, tmp_path, capsys, wer, waits, message
+    load, tmp_path, capsys, wer, waits, text, message
 ):
     main = load("mini", "compare").main
-    causal = result(tmp_path / "causal", 5, "a 0.0 0.0\n")
-    full = result(tmp_path / "full", wer, waits)
+    causal = result(tmp_path / "causal", 5, "a 0 0\n", "a Y\n")
+    full = result(tmp_path / "full", wer, waits, text)
     options = ["--most_wer", "15", "--seconds", "60"]
     with pytest.raises(SystemExit, match=message):
         main([f"causal={causal}", f"full={full}", *options])
@@ -202,10 +290,11 @@ def test_comparison_fails_where_the_recipe_did(
 
 
 def test_comparison_of_two_good_systems(load, tmp_path, capsys):
-    causal = result(tmp_path / "causal", 5, "a 0.0 0.0\n")
-    full = result(tmp_path / "full", 3, "a 1.0 1.0\n")
+    causal = result(tmp_path / "causal", 5, "a 0 0\n", "a Y\n")
+    full = result(tmp_path / "full", 3, "a 1 1\n", "a X\n")
     options = ["--most_wer", "15", "--seconds", "601"]
     load("mini", "compare").main([f"causal={causal}", f"full={full}", *options])
     out = capsys.readouterr().out
-    assert "|full|3.0|" in out
+    assert "|full|3.0|3.0|1|1|1|0.100|" in out
+    assert "voices are synthetic" in out
     assert "10 min 1 s" in out

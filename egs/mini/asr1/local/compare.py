@@ -2,14 +2,17 @@
 """Print one table of several systems, and fail where the recipe did not work."""
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from espnet_dynlook.recipe.results import markdown_table
+from espnet_dynlook.metrics.wer import ErrorCounts
+from espnet_dynlook.recipe.results import EXTRA, markdown_table, row
+from espnet_dynlook.recipe.score import COLUMNS
 
-HEADER = ["system", "WER %", "CER %", "lookahead ms: mean", "p50", "p90", "RTF"]
+HEADER = ["system", "WER %", "CER %", "lookahead mean (ms)", "p50", "p90", "RTF"]
 
 
 def read_result(folder: Path, unit: str) -> dict[str, Any]:
@@ -20,33 +23,38 @@ def read_result(folder: Path, unit: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def error_rate(result: dict[str, Any]) -> float:
-    """Return errors in percent of the reference's words or characters."""
-    errors = result["substitutions"] + result["deletions"] + result["insertions"]
-    return 100 * errors / result["units"]
-
-
-def row(name: str, folder: Path) -> list[str]:
+def summary(name: str, folder: Path) -> list[str]:
     """Return one line of the table; a full context's wait ends with the utterance."""
-    wer, cer = read_result(folder, "wer"), read_result(folder, "cer")
-    wait = wer["lookahead_ms"]
-    waits = [f"{wait[k]:.0f}" if wait else "-" for k in ("mean", "p50", "p90")]
-    rtf = "-" if wer["rtf"] is None else f"{wer['rtf']:.3f}"
-    return [name, f"{error_rate(wer):.1f}", f"{error_rate(cer):.1f}", *waits, rtf]
+    columns = ["system", *COLUMNS, *EXTRA]
+    wer, cer = (
+        dict(zip(columns, row(name, read_result(folder, unit)), strict=True))
+        for unit in ("wer", "cer")
+    )
+    return [name, wer["Err"], cer["Err"], *(wer[c] for c in HEADER[3:])]
 
 
 def faults(systems: dict[str, Path], most_wer: float) -> list[str]:
-    """Return what is wrong: too many errors, or systems that do not differ."""
+    """Return what is wrong: too many errors, or systems that do not differ.
+
+    That they wait differently long follows from their configurations. Only what they
+    recognise shows that two models were trained and decoded.
+    """
     found = []
     for name, folder in systems.items():
-        wer = error_rate(read_result(folder, "wer"))
+        result = read_result(folder, "wer")
+        counts = ErrorCounts(
+            **{key: result[key] for key in ErrorCounts.__dataclass_fields__}
+        )
+        wer = 100 * counts.rate
         if wer > most_wer:
             found.append(f"WER of {name} is {wer:.1f} %, the limit is {most_wer:g} %")
-    outputs = {
-        (f / "lookahead_ms").read_text(encoding="utf-8") for f in systems.values()
-    }
-    if len(outputs) < len(systems):
-        found.append(f"{' and '.join(systems)} wait equally long: they are one system")
+    for (one, first), (other, second) in itertools.combinations(systems.items(), 2):
+        for file, same in (
+            ("lookahead_ms", "wait equally long"),
+            ("text", "recognise the same texts"),
+        ):
+            if (first / file).read_bytes() == (second / file).read_bytes():
+                found.append(f"{one} and {other} {same}: they are one system")
     return found
 
 
@@ -62,10 +70,11 @@ def main(argv: list[str] | None = None) -> None:
         name, _, folder = pair.partition("=")
         systems[name] = Path(folder)
     print(
-        f"\nSynthetic voices, test sentences never heard in training; "
+        "\nThe voices are synthetic (espeak-ng): these error rates say nothing about "
+        "human speech.\nNo test sentence was heard in training. "
         f"{args.seconds // 60} min {args.seconds % 60} s in all.\n"
     )
-    print(markdown_table(HEADER, [row(name, f) for name, f in systems.items()]))
+    print(markdown_table(HEADER, [summary(name, f) for name, f in systems.items()]))
     found = faults(systems, args.most_wer)
     if found:
         sys.exit("compare.py: " + "; ".join(found))

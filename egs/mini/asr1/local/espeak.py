@@ -1,7 +1,7 @@
 """Synthetic speech from espeak-ng, through the shared library that a pip package ships.
 
-espeak-ng and the package ``espeakng-loader`` are GPL-3.0-or-later; they are used by the
-demonstration recipe and the tests only.
+espeak-ng and the package ``espeakng-loader`` are GPL-3.0-or-later; this recipe and its
+tests are all that uses them.
 
 Source of the interface: espeak-ng, ``src/include/espeak-ng/speak_lib.h``.
 """
