@@ -189,9 +189,57 @@ def test_utterance_under_the_subsampling_is_found_after_the_filter(tmp_path, cap
     assert lengths.main(["--config", str(config), str(tmp_path)]) == 1
     printed = capsys.readouterr().err
     assert f"{tmp_path}/utt2num_samples:2: short has 959 samples (0.060 s)" in printed
-    assert "needs 960: raise --min_wav_duration to 0.060" in printed
+    assert "need 960: raise --min_wav_duration to 0.060" in printed
     (tmp_path / "utt2num_samples").write_text("long 16000\nshort 960\n")
     assert lengths.main(["--config", str(config), str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "n_fft", "fewest"),
+    [
+        ("conv2d", 512, 6 * 160),
+        ("conv1d2", 512, 4 * 160),
+        ("linear", 512, 257),
+        ("conv2d", 4096, 2049),
+    ],
+)
+def test_fewest_samples_are_what_front_end_and_subsampling_take(layer, n_fft, fewest):
+    torch = pytest.importorskip("torch")
+    from espnet_dynlook.encoder.subsampling import arithmetic_of
+
+    config = {
+        "frontend_conf": {"hop_length": 160, "n_fft": n_fft},
+        "encoder_conf": {"input_layer": layer},
+    }
+    assert lengths.fewest_samples(config) == fewest
+
+    def encoder_frames(samples):
+        window = torch.hann_window(n_fft)
+        wave = torch.zeros(1, samples)
+        found = torch.stft(wave, n_fft, 160, window=window, return_complex=True)
+        return arithmetic_of(layer).output_lengths(torch.tensor([found.shape[-1]]))
+
+    assert encoder_frames(fewest) >= 1
+    try:
+        assert encoder_frames(fewest - 1) < 1
+    except RuntimeError as error:  # torch cannot reflect so much
+        assert "Padding size" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("encoder: [", "is not YAML"),
+        ("frontend_conf: {hop_length: ten}", "frontend_conf or encoder_conf"),
+        ("frontend_conf: 3", "frontend_conf or encoder_conf"),
+    ],
+)
+def test_faulty_configuration_is_a_message(tmp_path, capsys, content, message):
+    config = tmp_path / "train.yaml"
+    config.write_text(content)
+    assert lengths.main(["--config", str(config), str(tmp_path)]) == 1
+    printed = capsys.readouterr().err
+    assert message in printed and str(config) in printed
 
 
 def test_filter_that_would_leave_nothing_is_an_error(data_dir, tmp_path, capsys):
