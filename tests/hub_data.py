@@ -116,7 +116,8 @@ CONFIG = {
         "freq_mask_width_range": [0, 5],
         "time_mask_width_range": [0, 5],
     },
-    "normalize": "utterance_mvn",
+    # Not the default, utterance_mvn, which makes every frame wait for the end.
+    "normalize": None,
     "optim": "adam",
     "optim_conf": {"lr": 0.01},
     "scheduler": "warmuplr",

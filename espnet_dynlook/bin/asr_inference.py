@@ -22,7 +22,7 @@ from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.search.greedy import best_path
 from espnet_dynlook.task import DynlookASRTask
-from espnet_dynlook.training.latency import FrontendTiming, frame_latencies
+from espnet_dynlook.training.latency import FrontendTiming, frame_latencies, time_to_end
 from espnet_dynlook.training.loading import CheckpointMismatch
 from espnet_dynlook.training.substitute import substitute
 
@@ -67,11 +67,8 @@ class Speech2Text(host.Speech2Text):
             super().__init__(*args, **kwargs)
         self.decoding = decoding
         self.timing = FrontendTiming(self.asr_model)
-        if not self.timing.known:
-            logging.warning(
-                "the features come from outside of the model: 10 ms a frame is taken "
-                "for latencies"
-            )
+        if self.timing.warning is not None:
+            logging.warning(self.timing.warning)
         self._frames = (0, 0)  # encoder frames, samples (or feature frames)
 
     @staticmethod
@@ -117,19 +114,17 @@ class Speech2Text(host.Speech2Text):
     def lookahead_ms(self) -> torch.Tensor:
         """Return the latency of each encoder frame of the last utterance, (T,), in ms.
 
-        Counted from the end of the frame, front end and subsampling included. For an
-        encoder that says nothing of its lookahead: the time to the utterance's end.
+        Counted from the end of the frame, front end and subsampling included. The time
+        to the utterance's end for an encoder that says nothing of its lookahead, and
+        where another part of the model may use the whole utterance, such as
+        ``normalize: utterance_mvn``.
         """
-        timing = self.timing
-        found = frame_latencies(
-            self.asr_model.encoder, timing.hop_length, timing.fs, timing.win_length
-        )
+        found = frame_latencies(self.asr_model.encoder, self.timing)
         if found is not None:
             latencies, lengths = found
             return latencies[0, : int(lengths[0])].cpu()
         frames, size = self._frames
-        period = 1000.0 * self.seconds(size) / max(frames, 1)
-        return torch.arange(frames - 1, -1, -1) * period
+        return time_to_end(frames, self.seconds(size))
 
     def seconds(self, size: int) -> float:
         """Return how long an utterance of so many samples (or features) is."""
