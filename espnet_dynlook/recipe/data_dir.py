@@ -8,15 +8,24 @@ Command: ``python -m espnet_dynlook.recipe.data_dir data/train data/valid``.
 """
 
 import argparse
+import codecs
 import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MOST_FAULTS_SHOWN = 50
+
+
+def list_faults(faults: Sequence[str]) -> str:
+    """Return faults one a line; of very many, the first and how many more."""
+    shown = list(faults[:MOST_FAULTS_SHOWN])
+    if len(faults) > len(shown):
+        shown.append(f"... and {len(faults) - len(shown)} more faults")
+    return "\n".join(shown)
 
 
 class DataError(Exception):
@@ -24,10 +33,7 @@ class DataError(Exception):
 
     def __init__(self, faults: Iterable[str]):
         self.faults = list(faults)
-        shown = self.faults[:MOST_FAULTS_SHOWN]
-        if len(self.faults) > len(shown):
-            shown.append(f"... and {len(self.faults) - len(shown)} more faults")
-        super().__init__("\n".join(shown))
+        super().__init__(list_faults(self.faults))
 
 
 @dataclass
@@ -51,7 +57,8 @@ def read_table(path: Path, faults: list[str]) -> dict[str, tuple[int, str]]:
     """Read ``key value…`` lines into ``{key: (line number, value)}``.
 
     What is wrong with a line (not UTF-8, no key, a key seen before) is appended to
-    ``faults`` and the line is left out.
+    ``faults`` and the line is left out. So is a byte order mark, which other readers
+    would take for a part of the first key.
     """
     table: dict[str, tuple[int, str]] = {}
     try:
@@ -63,6 +70,12 @@ def read_table(path: Path, faults: list[str]) -> dict[str, tuple[int, str]]:
         if line_bytes == b"" and number == raw.count(b"\n") + 1:
             break  # what follows the last line end
         place = f"{path}:{number}"
+        if number == 1 and line_bytes.startswith(codecs.BOM_UTF8):
+            faults.append(
+                f"{place}: a byte order mark is before the first key: remove it, for "
+                r"instance with `sed -i '1s/^\xEF\xBB\xBF//'`"
+            )
+            line_bytes = line_bytes.removeprefix(codecs.BOM_UTF8)
         try:
             line = line_bytes.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -213,17 +226,46 @@ def read_data_dir(folder: str | Path, allow_empty_text: bool = False) -> DataDir
     )
 
 
+def _is_alive(pid: int) -> bool:
+    """Say whether another process of that number runs here."""
+    if pid == os.getpid():
+        return False  # the number of one that died, given again
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _left_behind(path: Path, kind: str) -> list[Path]:
+    """Return what killed processes left beside ``path``, as ``.name.kind-PID``."""
+    prefix = f".{path.name}.{kind}-"
+    found = (p for p in path.parent.iterdir() if p.name.startswith(prefix))
+    pids = ((p, p.name.removeprefix(prefix)) for p in found)
+    return [p for p, pid in pids if pid.isdecimal() and not _is_alive(int(pid))]
+
+
 @contextlib.contextmanager
 def whole_folder(folder: str | Path) -> Iterator[Path]:
     """Give a temporary folder that takes the place of ``folder`` at the end.
 
-    If anything fails, ``folder`` is as it was before and the temporary one is gone.
+    If anything fails, ``folder`` is as it was before and the temporary one is gone. A
+    process that is killed can leave either behind: the next one here clears up, and
+    gives ``folder`` back if it was being replaced.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in _left_behind(folder, "old"):
+        if folder.exists():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.rename(folder)
+    for left in _left_behind(folder, "partial"):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
@@ -243,6 +285,8 @@ def write_atomic(path: str | Path, content: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    for left in _left_behind(path, "partial"):
+        left.unlink(missing_ok=True)
     try:
         partial.write_text(content, encoding="utf-8")
         partial.replace(path)

@@ -1,5 +1,10 @@
 """Bad data: every fault is named with its place, and nothing is half-written."""
 
+import os
+import re
+import shlex
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
@@ -153,6 +158,64 @@ def test_interrupted_writing_leaves_no_trace(tmp_path):
     assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == [
         "x",
         "x/old",
+    ]
+
+
+@pytest.fixture
+def dead():
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def write_killed(folder, pid):
+    """Leave what a process leaves that was killed while it wrote folder/x."""
+    for kind in ("old", "partial"):
+        (folder / f".x.{kind}-{pid}").mkdir(parents=True)
+        (folder / f".x.{kind}-{pid}/{kind}").touch()
+
+
+def test_folder_of_a_killed_run_comes_back_where_the_next_one_fails(tmp_path, dead):
+    write_killed(tmp_path, dead)
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "x"):
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert [p.name for p in (tmp_path / "x").iterdir()] == ["old"]
+
+
+def test_left_overs_of_killed_runs_are_cleared(tmp_path, dead):
+    (tmp_path / "x").mkdir()
+    write_killed(tmp_path, dead)
+    with whole_folder(tmp_path / "x") as partial:
+        (partial / "new").touch()
+    (tmp_path / f".page.partial-{dead}").touch()
+    data_dirs.write_atomic(tmp_path / "page", "text")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["page", "x"]
+    assert [p.name for p in (tmp_path / "x").iterdir()] == ["new"]
+
+
+def test_folder_of_a_live_run_is_left_alone(tmp_path):
+    (tmp_path / f".x.partial-{os.getppid()}").mkdir()
+    with whole_folder(tmp_path / "x"):
+        pass
+    assert (tmp_path / f".x.partial-{os.getppid()}").is_dir()
+
+
+def test_byte_order_mark_is_named_and_is_the_only_fault(data_dir):
+    path = data_dir / "text"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (fault,) = faults_of(data_dir)
+    assert fault.startswith(f"{path}:1: a byte order mark is before the first key")
+    command = re.search("`(.*)`", fault).group(1)
+    subprocess.run([*shlex.split(command), path], check=True)
+    assert sorted(read_data_dir(data_dir).text) == ["amy-1", "amy-2", "bob-1"]
+
+
+def test_very_many_faults_are_counted():
+    assert str(DataError(f"{n}" for n in range(52))).splitlines()[-2:] == [
+        "49",
+        "... and 2 more faults",
     ]
 
 

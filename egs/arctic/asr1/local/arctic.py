@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from espnet_dynlook.recipe.corpus import CorpusError, Recording, normalize_text
+from espnet_dynlook.recipe.data_dir import list_faults
 
 AUDIO_FOLDERS = ("ogg", "flac", "wav")
 # ( arctic_a0001 "Author of the danger trail, Philip Steels, etc." )
@@ -154,7 +155,4 @@ def _lines(path: Path, faults: list[str]) -> list[tuple[str, str]]:
 
 def _raise_faults(faults: list[str]) -> None:
     if faults:
-        shown = faults[:50]
-        if len(faults) > len(shown):
-            shown.append(f"... and {len(faults) - len(shown)} more")
-        raise CorpusError("\n".join(shown))
+        raise CorpusError(list_faults(faults))

@@ -26,7 +26,7 @@ from espnet_dynlook.recipe.corpus import (
     split_off,
     write_sets,
 )
-from espnet_dynlook.recipe.data_dir import DataError
+from espnet_dynlook.recipe.data_dir import DataError, list_faults
 from espnet_dynlook.recipe.download import DownloadError
 
 DEV_PARTS = ["dev-clean", "dev-other"]
@@ -58,8 +58,7 @@ def read_part(corpus: Path, part: str) -> list[Recording]:
     faults: list[str] = []
     recordings = [r for path in transcripts for r in _read_chapter(path, faults)]
     if faults:
-        more = [f"... and {len(faults) - 50} more"] if len(faults) > 50 else []
-        raise CorpusError("\n".join(faults[:50] + more))
+        raise CorpusError(list_faults(faults))
     return recordings
 
 
