@@ -147,9 +147,7 @@ def test_tokens_are_those_of_the_cleaned_text(data_dir, tmp_path, kind):
     check = tmp_path / "check"
     check.write_text("w Dr. ab\n")
     options = ("--token_type", kind, "--nbpe", "12", "--check_text", f"{check}")
-    listed = make_tokens(
-        data_dir, tmp_path / "t", *options, "--cleaner", "tacotron"
-    )
+    listed = make_tokens(data_dir, tmp_path / "t", *options, "--cleaner", "tacotron")
     text = "".join(listed[2:-1]).replace("<space>", "")
     assert "." not in text and text == text.upper()
     assert {"D", "O", "C", "T", "R", "A", "B"} == set(text) - {"\u2581"}
