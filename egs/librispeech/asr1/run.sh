@@ -62,7 +62,7 @@ exec ./asr.sh \
     --token_type bpe \
     --nbpe 500 \
     --use_lm false \
-    --asr_config conf/train_asr_dynlook_causal.yaml \
+    --asr_config conf/train_asr_dynlook_960h.yaml \
     --inference_config conf/decode_ctc_greedy.yaml \
     --local_data_opts "${local_data_opts# }" \
     "${rest[@]}"
