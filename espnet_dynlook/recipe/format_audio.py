@@ -7,9 +7,9 @@ Recordings that are in that format already are left where they are. Command:
 
 import argparse
 import functools
+import io
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from espnet_dynlook.recipe.data_dir import (
     whole_folder,
     write_tables,
 )
+from espnet_dynlook.recipe.workers import map_in_processes
 
 FORMATS = ("flac", "wav")
 
@@ -57,8 +58,8 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
         Samples (N,) as int16, and the sampling rate in Hz.
 
     Raises:
-        AudioError: The file cannot be read, is truncated, is empty, or has more than
-            one channel.
+        AudioError: The file cannot be read, is truncated, is empty, has more than one
+            channel, or has samples that are NaN or infinite.
     """
     try:
         with soundfile.SoundFile(path) as audio:
@@ -70,7 +71,14 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
             frames, rate = audio.frames, audio.samplerate
             if audio.subtype in ("FLOAT", "DOUBLE"):
                 # libsndfile does not scale these to integers: they would be silence.
-                samples = to_int16(audio.read(dtype="float64") * 32768)
+                wave = audio.read(dtype="float64")
+                odd = np.flatnonzero(~np.isfinite(wave))
+                if len(odd):
+                    raise AudioError(
+                        f"{path} has {len(odd)} samples that are no numbers (NaN or "
+                        f"infinite), the first is sample {odd[0]}: make it again"
+                    )
+                samples = to_int16(wave * 32768)
             else:
                 samples = audio.read(dtype="int16")
     except (soundfile.LibsndfileError, OSError) as error:
@@ -90,10 +98,8 @@ def read_audio(path: str) -> tuple[np.ndarray, int]:
 
 @functools.lru_cache(maxsize=8)
 def _resampler(from_rate: int, to_rate: int):
-    import torch
     import torchaudio
 
-    torch.set_num_threads(1)
     return torchaudio.transforms.Resample(from_rate, to_rate)
 
 
@@ -108,8 +114,17 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def write_audio(path: str | Path, samples: np.ndarray, rate: int) -> None:
-    """Write int16 samples (N,) as 16 bit audio; the format is the path's suffix."""
-    soundfile.write(str(path), samples, rate, subtype="PCM_16")
+    """Write int16 samples (N,) as 16 bit audio; the format is the path's suffix.
+
+    Raises:
+        OSError: It cannot be written, for instance since the disk is full.
+    """
+    path = Path(path)
+    # libsndfile does not report every failed write, so it writes to memory.
+    encoded = io.BytesIO()
+    kind = path.suffix.removeprefix(".").upper()
+    soundfile.write(encoded, samples, rate, subtype="PCM_16", format=kind)
+    path.write_bytes(encoded.getvalue())
 
 
 def _is_formatted(path: str, audio_format: str) -> bool:
@@ -161,6 +176,7 @@ def format_data_dir(
 
     Raises:
         DataError: With every fault of the directory and of its recordings.
+        OSError: It cannot be written, for instance since the disk is full.
     """
     data = read_data_dir(in_dir, allow_empty_text)
     faults, wav, lengths = [], {}, {}
@@ -176,13 +192,14 @@ def format_data_dir(
         )
         utts = sorted(data.wav)
         paths = [data.wav[utt] for utt in utts]
-        with ProcessPoolExecutor(max_workers=max(1, min(nj, len(utts)))) as pool:
-            for utt, name, samples, fault in pool.map(work, utts, paths, chunksize=16):
-                if fault:
-                    faults.append(f"{Path(in_dir) / 'wav.scp'}: {utt}: {fault}")
-                    continue
-                wav[utt] = str(Path(out_dir) / "data" / name) if name else data.wav[utt]
-                lengths[utt] = samples
+        for utt, name, samples, fault in map_in_processes(
+            work, utts, paths, nj=min(nj, len(utts)), uses_torch=resampling
+        ):
+            if fault:
+                faults.append(f"{Path(in_dir) / 'wav.scp'}: {utt}: {fault}")
+                continue
+            wav[utt] = str(Path(out_dir) / "data" / name) if name else data.wav[utt]
+            lengths[utt] = samples
         if faults:
             raise DataError(faults)
         result = DataDir(wav, data.text, data.utt2spk, lengths)
@@ -225,6 +242,9 @@ def main(cmd: list[str] | None = None) -> int:
         )
     except DataError as error:
         print(f"{len(error.faults)} faults\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{args.out_dir} was not written: {error}", file=sys.stderr)
         return 1
     hours = sum(data.num_samples.values()) / args.fs / 3600
     print(f"{args.out_dir}: {len(data.wav)} utterances, {hours:.2f} h")

@@ -8,7 +8,6 @@ get Kaldi's prefix ``sp0.9-``. Command: ``python -m espnet_dynlook.recipe.speed
 import argparse
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from espnet_dynlook.recipe.format_audio import (
     resample,
     write_audio,
 )
+from espnet_dynlook.recipe.workers import map_in_processes
 
 LIMITS = (0.5, 2.0)
 
@@ -71,7 +71,8 @@ def perturb_data_dir(
 ) -> DataDir:
     """Write ``out_dir`` with one copy of ``in_dir`` for each factor, or nothing.
 
-    The factor 1 keeps ids and files. Raises DataError with every fault.
+    The factor 1 keeps ids and files. Raises DataError with every fault, OSError where
+    it cannot be written.
     """
     data = read_data_dir(in_dir, allow_empty_text)
     result = DataDir({}, {}, {})
@@ -92,13 +93,11 @@ def perturb_data_dir(
                     paths.append(path)
                     speeds.append(factor)
                     outs.append(str(partial / "data" / name))
-        with ProcessPoolExecutor(max_workers=max(1, nj)) as pool:
-            found = list(
-                pool.map(
-                    _change_one, utts, paths, speeds, outs,
-                    chunksize=16,
-                )
-            )  # fmt: skip
+        found = list(
+            map_in_processes(
+                _change_one, utts, paths, speeds, outs, nj=nj, uses_torch=True
+            )
+        )
         where = Path(in_dir) / "wav.scp"
         faults = [f"{where}: {u}: {f}" for u, f in zip(utts, found, strict=True) if f]
         if faults:
@@ -137,6 +136,9 @@ def main(cmd: list[str] | None = None) -> int:
         )
     except DataError as error:
         print(f"{len(error.faults)} faults\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{args.out_dir} was not written: {error}", file=sys.stderr)
         return 1
     print(f"{args.out_dir}: {len(data.wav)} utterances, factors {args.factors}")
     return 0

@@ -1,5 +1,6 @@
 """Bad data: every fault is named with its place, and nothing is half-written."""
 
+import errno
 import os
 import re
 import shlex
@@ -130,6 +131,45 @@ def test_file_that_is_no_audio_and_one_without_samples(data_dir, capsys):
     assert "2 faults" in printed
     assert "amy-1.flac cannot be read" in printed
     assert "amy-2.flac" in printed
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_sample_that_is_no_number_is_named(data_dir, capsys, value):
+    wave = np.zeros(8000)
+    wave[123:125] = value
+    path = recording(data_dir, "amy-1")
+    soundfile.write(path, wave, 16000, format="WAV", subtype="FLOAT")
+    printed = format_fails(data_dir, capsys)
+    assert f"{path} has 2 samples that are no numbers" in printed
+    assert "the first is sample 123" in printed
+
+
+@pytest.mark.parametrize("suffix", format_audio.FORMATS)
+def test_full_disk_is_noticed_by_the_writer_of_audio(tmp_path, suffix):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    path = tmp_path / f"x.{suffix}"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        format_audio.write_audio(path, np.zeros(80, np.int16), 16000)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [(format_audio, ["--audio_format", "wav"]), (speed, ["--factors", "0.9"])],
+)
+def test_full_disk_is_a_message_and_nothing_is_written(
+    data_dir, capsys, monkeypatch, module, options
+):
+    def fail(path, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(module, "write_audio", fail)
+    out = data_dir.parent / "formatted"
+    assert module.main(["--in_dir", f"{data_dir}", "--out_dir", f"{out}", *options])
+    printed = capsys.readouterr().err
+    assert f"{out} was not written" in printed and "No space left" in printed
+    assert [p.name for p in out.parent.iterdir()] == [data_dir.name]
 
 
 def test_failed_format_leaves_the_earlier_result(data_dir, tmp_path):

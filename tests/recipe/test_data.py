@@ -53,6 +53,17 @@ def test_format_twice_gives_the_same(data_dir, tmp_path):
     assert files_of(tmp_path / "dump") == first
 
 
+def test_resampling_leaves_the_threads_of_torch():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        format_audio.resample(np.zeros(1000, np.int16), 16000, 8000)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_resampling_keeps_the_tone(tmp_path):
     t = np.arange(16000) / 16000
     tone = (10000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
