@@ -1,9 +1,25 @@
 """One run at a time in an output folder."""
 
+import errno
+import logging
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
+
+#: How long to wait for another run that is writing a lock, or taking one over.
+PATIENCE = 1.0
+# What os.link says where there are no hard links.
+_NO_LINKS = {
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+    errno.EXDEV,
+    errno.EMLINK,
+}
 
 
 class FolderInUse(RuntimeError):
@@ -60,24 +76,52 @@ class FolderLock:
         if not self.needed:
             return self
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and linked, so that nobody can read half a lock.
-        mine = self.path.with_name(f".lock.{socket.gethostname()}.{os.getpid()}")
-        mine.write_text(self.line, encoding="utf-8")
-        try:
-            while True:
-                try:
-                    os.link(mine, self.path)
-                    return self
-                except FileExistsError:
-                    self._remove_stale()
-        finally:
-            mine.unlink()
+        deadline = time.monotonic() + PATIENCE
+        while not self._create(self.path):
+            late = time.monotonic() > deadline
+            if not self._remove_dead(late):
+                time.sleep(PATIENCE / 20)
+        return self
 
-    def _remove_stale(self) -> None:
+    def _create(self, path: Path) -> bool:
+        """Write this process's line to a new file; say whether there was none."""
+        # Written aside and linked, so that nobody can read half a lock.
+        aside = self.path.with_name(f".lock.{socket.gethostname()}.{os.getpid()}")
+        aside.write_text(self.line, encoding="utf-8")
         try:
-            line = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return  # released meanwhile
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Atomic too, but for a moment the file is empty.
+            try:
+                with open(path, "x", encoding="utf-8") as file:
+                    file.write(self.line)
+            except FileExistsError:
+                return False
+        finally:
+            aside.unlink()
+        return True
+
+    def _remove_dead(self, late: bool) -> bool:
+        """Remove the lock of a process that has died.
+
+        Args:
+            late: Whether the others have had the time to finish what they were doing.
+
+        Returns:
+            Whether to try again at once; otherwise after a moment.
+
+        Raises:
+            FolderInUse: a live process, or one on another machine, holds it.
+        """
+        line = self._read(self.path)
+        if line is None:
+            return True  # released meanwhile
+        if not line.endswith("\n") and not late:
+            return False  # somebody is writing it
         pid, host, start_time = [*line.split(), "", "", ""][:3]
         folder = self.path.parent
         if pid.isdigit() and host != socket.gethostname():
@@ -90,18 +134,30 @@ class FolderLock:
                 f"{folder} is in use by process {pid} on this machine; wait for it, "
                 f"stop it (kill {pid}), or choose another folder"
             )
-        # Renamed first: of two runs that find the same dead lock, one gets it.
-        stale = self.path.with_name(f".lock.stale.{os.getpid()}")
+        # Several runs may have found the same dead lock. Only the owner of this second
+        # file removes one, and only if it is still that lock: nobody else can have put
+        # a new one in its place between the look and the removal.
+        takeover = self.path.with_name(".lock.takeover")
+        if not self._create(takeover):
+            if late:
+                raise FolderInUse(
+                    f"{folder} is being taken over from process {pid}, which has "
+                    f"died; if no other run is starting, delete {takeover}"
+                )
+            return False
         try:
-            self.path.rename(stale)
+            if self._read(self.path) == line:
+                self.path.unlink()
+        finally:
+            takeover.unlink()
+        return True
+
+    @staticmethod
+    def _read(path: Path) -> str | None:
+        try:
+            return path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return
-        if stale.read_text(encoding="utf-8") != line:  # a new owner was faster
-            try:
-                os.link(stale, self.path)
-            except FileExistsError:
-                pass
-        stale.unlink()
+            return None
 
     def __exit__(
         self,
@@ -110,5 +166,12 @@ class FolderLock:
         trace: TracebackType | None,
     ) -> None:
         """Release the lock."""
-        if self.needed and self.path.read_text(encoding="utf-8") == self.line:
-            self.path.unlink()
+        if not self.needed:
+            return
+        if self._read(self.path) == self.line:
+            self.path.unlink(missing_ok=True)
+        else:
+            logging.warning(
+                f"{self.path} was deleted or replaced while this run held it: another "
+                "run may have written to the same folder"
+            )
