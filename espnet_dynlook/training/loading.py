@@ -1,6 +1,7 @@
 """Load parameters: all of them, or say which do not fit."""
 
 import datetime
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,17 @@ def check_fits(
     Raises:
         CheckpointMismatch: lists missing, unexpected and mis-shaped keys.
     """
+    message = _differences(state, expected, missing_is_fine)
+    if message:
+        raise CheckpointMismatch(f"{source} does not fit the model:{message}\n{fix}")
+
+
+def _differences(
+    state: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    missing_is_fine: bool = False,
+) -> str:
+    """List missing, unexpected and mis-shaped keys; "" where there are none."""
     missing = [] if missing_is_fine else [k for k in expected if k not in state]
     unexpected = [k for k in state if k not in expected]
     shapes = [
@@ -84,16 +96,14 @@ def check_fits(
         for k, v in state.items()
         if k in expected and v.shape != expected[k].shape
     ]
-    if not (missing or unexpected or shapes):
-        return
-    message = f"{source} does not fit the model:"
+    message = ""
     if missing:
         message += _listed("missing in the file", missing)
     if unexpected:
         message += _listed("unknown to the model", unexpected)
     if shapes:
         message += _listed("of another shape", shapes)
-    raise CheckpointMismatch(f"{message}\n{fix}")
+    return message
 
 
 def load_whole_model(
@@ -137,7 +147,8 @@ def load_init_param(
         map_location: Where to put the tensors.
 
     Raises:
-        CheckpointMismatch: without ``ignore_init_mismatch``, lists what does not fit.
+        CheckpointMismatch: without ``ignore_init_mismatch``, lists what does not fit;
+            with it, when nothing fits. Or the model has no part ``target``.
     """
     path, source, target, excluded = [*init_param.split(":", 3), "", "", ""][:4]
     state = _parameters(path, map_location)
@@ -146,27 +157,40 @@ def load_init_param(
     if source:
         below = source + "."
         state = {k[len(below) :]: v for k, v in state.items() if k.startswith(below)}
-    part = model.get_submodule(target)
+    try:
+        part = model.get_submodule(target)
+    except AttributeError:
+        known = ", ".join(name for name, _ in model.named_children())
+        raise CheckpointMismatch(
+            f"--init_param {init_param}: the model has no part {target!r}; it has "
+            f"{known}, and their parts (such as encoder.encoders.0)"
+        ) from None
     expected = part.state_dict()
-    if ignore_init_mismatch:
-        state = {
-            k: v
-            for k, v in state.items()
-            if k in expected and v.shape == expected[k].shape
-        }
-    else:
-        # An excluded key is written as in the file; in the model it lies elsewhere.
-        prefix = source + "." if source else ""
-        wanted = {
-            k: v
-            for k, v in expected.items()
-            if not (prefix + k).startswith(left_out or ("\0",))
-        }
+    # An excluded key is written as in the file; in the model it lies elsewhere.
+    prefix = source + "." if source else ""
+    wanted = {
+        k: v
+        for k, v in expected.items()
+        if not (prefix + k).startswith(left_out or ("\0",))
+    }
+    if not ignore_init_mismatch:
         check_fits(
             state,
             wanted,
             f"--init_param {init_param}",
             "To load what fits and leave the rest as initialised: "
             "--ignore_init_mismatch true.",
+        )
+    differences = _differences(state, wanted)
+    if differences:
+        logging.warning(f"--init_param {init_param} left out:{differences}")
+    state = {
+        k: v for k, v in state.items() if k in expected and v.shape == expected[k].shape
+    }
+    if not state:
+        raise CheckpointMismatch(
+            f"--init_param {init_param}: no parameter of the file fits the model"
+            f"{differences or '; every one of them is excluded'}\n"
+            "Check its source and target: file:source:target."
         )
     part.load_state_dict(state, strict=False)

@@ -63,7 +63,7 @@ def test_init_param_without_excluded_keys(file):
     assert torch.equal(model.encoder.weight, safe_load(file)["encoder.weight"])
 
 
-def test_init_param_that_does_not_fit_fails_unless_told(file):
+def test_init_param_that_does_not_fit_fails_unless_told(file, caplog):
     model = Model(size=4)
     before = model.encoder.weight.clone()
     with pytest.raises(CheckpointMismatch, match="ignore_init_mismatch"):
@@ -71,6 +71,24 @@ def test_init_param_that_does_not_fit_fails_unless_told(file):
     load_init_param(str(file), model, True)
     assert torch.equal(model.encoder.weight, before)
     assert torch.equal(model.decoder.weight, safe_load(file)["decoder.weight"])
+    assert "left out:" in caplog.text
+    assert "encoder.weight: (3, 2) in the file, (3, 4) in the model" in caplog.text
+    assert "decoder" not in caplog.text
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+@pytest.mark.parametrize(
+    "parts", ["encodr:encoder", "encoder:decoder", "decoder:encoder"]
+)
+def test_init_param_of_which_nothing_fits_fails(file, parts, ignore):
+    with pytest.raises(CheckpointMismatch, match="init_param"):
+        load_init_param(f"{file}:{parts}", Model(), ignore)
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_init_param_for_a_part_that_the_model_lacks_names_those_it_has(file, ignore):
+    with pytest.raises(CheckpointMismatch, match=r"no part 'encodr'.*encoder, decoder"):
+        load_init_param(f"{file}:encoder:encodr", Model(), ignore)
 
 
 class Code:
