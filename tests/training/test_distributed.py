@@ -30,15 +30,20 @@ def test_spawned_gloo_workers_train_one_model(corpus, tmp_path):
     args.distributed, args.version = True, "test"
     processes = []
     context = torch.multiprocessing.get_context("spawn")
-    for rank in (0, 1):
-        own = copy.copy(args)
-        own.dist_rank = rank
-        process = context.Process(target=DynlookASRTask.main_worker, args=(own,))
-        process.start()
-        processes.append(process)
-    for process in processes:
-        process.join(timeout=180)
-    assert [process.exitcode for process in processes] == [0, 0]
+    try:
+        for rank in (0, 1):
+            own = copy.copy(args)
+            own.dist_rank = rank
+            process = context.Process(target=DynlookASRTask.main_worker, args=(own,))
+            process.start()
+            processes.append(process)
+        for process in processes:
+            process.join(timeout=180)
+        assert [process.exitcode for process in processes] == [0, 0]
+    finally:
+        for process in processes:  # one may wait for the other for ever
+            process.kill()
+            process.join()
     states = safe_load(expdir / "checkpoint.pth")
     assert states["reporter"]["epoch"] == 1
     assert states["reporter"]["stats"][1]["train"]["lookahead_ms"] > 0
