@@ -31,6 +31,7 @@ USAGE = """usage: python -m espnet_dynlook.run (-m MODULE | -c CODE | - | FILE) 
 PROGRAMS = {
     "espnet2.bin.asr_train": "espnet_dynlook.bin.asr_train",
     "espnet2.bin.asr_inference": "espnet_dynlook.bin.asr_inference",
+    "espnet2.bin.lm_train": "espnet_dynlook.bin.lm_train",
 }
 #: Programs that build no model: started without ESPnet's ASR task, which takes seconds
 #: to import and of which a recipe would pay dozens.
@@ -199,5 +200,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
         _run_file(first, rest)
 
 
+def program() -> None:
+    """Run, and say in one line what is wrong with a configuration."""
+    from espnet_dynlook.config import ConfigError
+
+    try:
+        main()
+    except ConfigError as error:
+        sys.exit(f"espnet_dynlook.run: error: {error}")
+
+
 if __name__ == "__main__":
-    main()
+    program()

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from espnet_dynlook import config
+from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.search.greedy import best_path
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.latency import FrontendTiming, frame_latencies, time_to_end
-from espnet_dynlook.training.loading import CheckpointMismatch
 from espnet_dynlook.training.substitute import substitute
 
 with espnet_imports():
@@ -218,10 +218,10 @@ def inference(args: argparse.Namespace) -> list[str]:
 
     Raises:
         CheckpointMismatch: the model file does not fit the configuration.
-        ValueError: ``--batch_size`` is not 1, or ``--ngpu`` above 1.
+        ConfigError: ``--batch_size`` is not 1, or ``--ngpu`` above 1.
     """
     if args.batch_size != 1 or args.ngpu > 1:
-        raise ValueError(
+        raise config.ConfigError(
             f"--batch_size {args.batch_size} --ngpu {args.ngpu}: utterances are "
             "decoded one at a time, on one device, so that each one's time is its "
             "own; use --batch_size 1, --ngpu 0 or 1, and more jobs"
@@ -272,10 +272,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     Args:
         cmd: Arguments as on the command line; None: those of this process.
+
+    Raises:
+        ConfigError: a key or value of the configuration is wrong.
     """
     cmd, position = config.split_config(sys.argv[1:] if cmd is None else cmd)
     if position is not None:
-        with config.temporary_yaml(config.resolve(cmd[position])) as plain:
+        merged = config.resolve(cmd[position])
+        config.check_options(merged, get_parser(), cmd[position])
+        with config.temporary_yaml(merged) as plain:
             cmd[position] = str(plain)
             args = get_parser().parse_args(cmd)
     else:
@@ -295,10 +300,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 def program() -> None:
     """Decode, and say in one line what the user can put right."""
-    try:
+    with in_one_line("asr_inference"):
         main()
-    except (config.ConfigError, CheckpointMismatch) as error:
-        sys.exit(f"asr_inference: error: {error}")
 
 
 if __name__ == "__main__":

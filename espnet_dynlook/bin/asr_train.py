@@ -3,17 +3,10 @@
 """ASR training: ESPnet's ``espnet2.bin.asr_train`` with the plugin in place."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from espnet_dynlook.config import ConfigError
+from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.task import DynlookASRTask
-from espnet_dynlook.training.checkpoint import CheckpointNotWritten
-from espnet_dynlook.training.loading import CheckpointMismatch
-from espnet_dynlook.training.lock import FolderInUse
-
-#: What the user can put right; anything else keeps its traceback.
-EXPECTED = (ConfigError, FolderInUse, CheckpointMismatch, CheckpointNotWritten)
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -32,10 +25,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 def program() -> None:
     """Train, and say in one line what the user can put right."""
-    try:
+    with in_one_line("asr_train"):
         main()
-    except EXPECTED as error:
-        sys.exit(f"asr_train: error: {error}")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-#: Parts of ESPnet's ASR model that compute in bfloat16. Front end, normalization, CTC
-#: and the decoder's criterion stay outside: a log-mel, a log-softmax over the
+#: Parts of ESPnet's ASR model and language model that compute in bfloat16. Front end,
+#: normalization, CTC and the criteria stay outside: a log-mel, a log-softmax over the
 #: vocabulary, and a loss need more than bfloat16's 8 bits.
-NETWORKS = ("preencoder", "encoder", "postencoder", "decoder")
+NETWORKS = ("preencoder", "encoder", "postencoder", "decoder", "lm")
 
 
 def cpu_has_bfloat16() -> bool | None:

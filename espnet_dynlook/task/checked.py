@@ -1,53 +1,31 @@
 # Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
 
-"""Everything the plugin adds to ESPnet's choices, and the ASR task that uses it."""
+"""What every task that the plugin trains gets: checks, a lock, the trainer."""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
-from espnet_dynlook.training.loading import load_init_param, load_whole_model
+from espnet_dynlook.training.loading import load_init_param
 from espnet_dynlook.training.lock import FolderLock
 from espnet_dynlook.training.substitute import substitute
 from espnet_dynlook.training.trainer import DynlookTrainer
 
 with espnet_imports():
     import espnet2.tasks.abs_task as host_abs_task
-    import espnet2.tasks.asr as host_asr
-    from espnet2.tasks.asr import ASRTask
-    from espnet2.train.abs_espnet_model import AbsESPnetModel
+    from espnet2.tasks.abs_task import AbsTask
     from espnet2.train.distributed_utils import get_rank
 
-#: Name of a choice of ESPnet's ASR task -> key in the configuration -> module:class.
-ADDITIONS: dict[str, dict[str, str]] = {
-    "encoder": {
-        "dynlook_conformer": "espnet_dynlook.encoder.conformer:DynlookConformerEncoder",
-        "dynlook_transformer": (
-            "espnet_dynlook.encoder.transformer:DynlookTransformerEncoder"
-        ),
-    },
-}
 
-
-def register() -> None:
-    """Add everything in ``ADDITIONS`` to ESPnet's choices; again does nothing more."""
-    for name, classes in ADDITIONS.items():
-        choices = getattr(host_asr, f"{name}_choices")
-        for key, path in classes.items():
-            module, attribute = path.split(":")
-            choices.classes[key] = getattr(importlib.import_module(module), attribute)
-
-
-class DynlookASRTask(ASRTask):
-    """ESPnet's ASR task with the plugin's choices, trainer and checks.
+class CheckedTask(AbsTask):
+    """Goes before one of ESPnet's tasks among the bases of a class.
 
     What it adds: a configuration may have a ``base:``; a wrong key or value in it stops
     before data is read or anything is written; one run at a time in an output folder;
-    a checkpoint that does not fit the model is refused.
+    whole checkpoints; a checkpoint that does not fit the model is refused.
     """
 
     trainer = DynlookTrainer
@@ -102,7 +80,6 @@ class DynlookASRTask(ASRTask):
             FolderInUse: another run is working in ``--output_dir``.
             CheckpointMismatch: an ``--init_param`` does not fit the model.
         """
-        register()  # a spawned worker has imported nothing else of the plugin
         with (
             FolderLock(args.output_dir, needed=cls._writes(args)),
             substitute(host_abs_task, load_pretrained_model=load_init_param),
@@ -125,46 +102,3 @@ class DynlookASRTask(ASRTask):
             out = Path(args.output_dir) / "config.resolved.yaml"
             config.write_resolved(args.config, out)
             args.config = str(out)
-
-    @classmethod
-    def build_model_from_file(
-        cls,
-        config_file: Path | str | None = None,
-        model_file: Path | str | None = None,
-        device: str = "cpu",
-    ) -> tuple[AbsESPnetModel, argparse.Namespace]:
-        """Build a model and load its parameters, all of them.
-
-        Args:
-            config_file: ``config.yaml`` of the training; None: beside the model.
-            model_file: Parameters; None: leave the model as initialised.
-            device: "cpu", "mps", "cuda" or "cuda:N".
-
-        Raises:
-            CheckpointMismatch: the file's keys or shapes are not the model's.
-        """
-        if config_file is None and model_file is not None:
-            config_file = Path(model_file).parent / "config.yaml"
-        model, args = super().build_model_from_file(config_file, None, device)
-        if model_file is not None:
-            # An adapter is saved without the model that it adapts.
-            partial = bool(getattr(args, "use_adapter", False))
-            load_whole_model(model, model_file, missing_is_fine=partial)
-        return model, args
-
-
-def take_over() -> None:
-    """Put ``DynlookASRTask`` in the place of ESPnet's ASR task, in every module.
-
-    For commands: afterwards ESPnet's own ASR programs run with the plugin.
-    """
-    register()
-    host_asr.ASRTask = DynlookASRTask
-    for name, module in list(sys.modules.items()):
-        if not name.startswith(("espnet2.", "espnet3.")):
-            continue
-        if vars(module).get("ASRTask") is ASRTask:
-            module.ASRTask = DynlookASRTask  # type: ignore[attr-defined]
-
-
-register()
