@@ -116,7 +116,11 @@ def test_configuration_turns_options_into_flags(runner, tmp_path):
 
 
 def test_lines_worth_watching_are_shown_as_they_come(tmp_path):
-    script = "for n in 1 2 3; do echo x; echo INFO: epoch $n; sleep 0.2; done"
+    # The job goes on when the test has seen the first line.
+    script = (
+        "for n in 1 2 3; do echo x; echo INFO: epoch $n; "
+        "until [ -e go_on ]; do sleep 0.05; done; done"
+    )
     runner = subprocess.Popen(
         [
             UTILS / "run.pl",
@@ -133,6 +137,7 @@ def test_lines_worth_watching_are_shown_as_they_come(tmp_path):
     )
     assert runner.stdout.readline() == "epoch 1\n"
     assert runner.poll() is None  # shown while it runs
+    (tmp_path / "go_on").touch()
     assert runner.communicate(timeout=20)[0] == "epoch 2\nepoch 3\n"
 
 
