@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_dynlook.metrics.wer import ErrorCounts
-from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.data_dir import DataError, write_atomic
 from espnet_dynlook.recipe.score import COLUMNS, percentages
 
 EXTRA = ("RTF", "lookahead mean (ms)", "p50", "p90")
@@ -23,26 +23,50 @@ def find_results(experiment: Path, unit: str) -> dict[str, dict[str, dict[str, A
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for path in sorted(experiment.glob(f"*/*/score_{unit}/result.json")):
         dataset = path.parent.parent
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found.setdefault(dataset.parent.name, {})[dataset.name] = content
+        sets = found.setdefault(dataset.parent.name, {})
+        sets[dataset.name] = read_result(dataset, unit)
     return found
 
 
-def row(dataset: str, result: dict[str, Any]) -> list[str]:
-    """Return the cells of one set; what was not measured is a dash."""
-    counts = ErrorCounts(
+def counts_of(result: dict[str, Any]) -> ErrorCounts:
+    """Return the counts in the content of a result.json; they have ``.rate``."""
+    return ErrorCounts(
         **{name: result[name] for name in ErrorCounts.__dataclass_fields__}
     )
+
+
+def measured(result: dict[str, Any]) -> list[str]:
+    """Return the cells of ``EXTRA``; what was not measured is a dash."""
     rtf, wait = result["rtf"], result["lookahead_ms"]
     return [
-        dataset,
-        *percentages(counts),
         "-" if rtf is None else f"{rtf:.3f}",
         *(
             "-" if wait is None else f"{wait[name]:.0f}"
             for name in ("mean", "p50", "p90")
         ),
     ]
+
+
+def row(dataset: str, result: dict[str, Any]) -> list[str]:
+    """Return the cells of one set."""
+    return [dataset, *percentages(counts_of(result)), *measured(result)]
+
+
+def read_result(folder: str | Path, unit: str) -> dict[str, Any]:
+    """Read what scoring wrote for one decoded set.
+
+    Args:
+        folder: Such as ``exp/asr_x/inference/test``.
+        unit: ``wer`` or ``cer``.
+
+    Raises:
+        DataError: The set was not scored.
+    """
+    path = Path(folder) / f"score_{unit}" / "result.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError([f"{path} does not exist: run stage 13"]) from None
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from espnet_dynlook.recipe import compare, results, score
+from espnet_dynlook.recipe.data_dir import DataError
 
 REFERENCE = {"amy-1": "ab ba", "amy-2": "cab", "bob-1": "b b ab"}
 SPEAKERS = {utt: utt[:3] for utt in REFERENCE}
@@ -70,6 +71,15 @@ def test_lookahead_is_pooled_over_frames_and_rtf_over_seconds(decoded, tmp_path)
     assert results.main([str(tmp_path / "exp/asr_x")]) == 0
     page = (tmp_path / "exp/asr_x/RESULTS.md").read_text()
     assert "|test|3|6|100.0|0.0|0.0|0.0|0.0|0.0|0.250|20|0|100|" in page
+
+
+def test_one_result_has_its_rate_and_what_was_measured(decoded):
+    _, folder = decoded("exp/asr_x", ONE_WRONG, waits={"amy-1": "10 30"})
+    result = results.read_result(folder, "wer")
+    assert results.counts_of(result).rate == pytest.approx(1 / 6)
+    assert results.measured(result) == ["-", "20", "20", "28"]
+    with pytest.raises(DataError, match="score_mer.*does not exist: run stage 13"):
+        results.read_result(folder, "mer")
 
 
 def test_results_page_has_command_and_versions(decoded, tmp_path):
