@@ -1,24 +1,19 @@
 """Fixtures that every test may use, and the rule that tests open no connection."""
 
 import os
-import socket
+import runpy
 from pathlib import Path
 
 import pytest
 
+OFFLINE = Path(__file__).parent / "offline"
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    """Refuse connections to anything but this machine."""
-    connect = socket.socket.connect
 
-    def local_only(self, address):
-        host = address[0] if isinstance(address, tuple) else "localhost"
-        if host not in ("localhost", "127.0.0.1", "::1"):
-            raise AssertionError(f"a test tried to connect to {address!r}")
-        return connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", local_only)
+def pytest_configure(config):
+    """Refuse connections from now on: in collection, fixtures, tests and children."""
+    runpy.run_path(str(OFFLINE / "sitecustomize.py"))
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [before])])
 
 
 @pytest.fixture(scope="session")
