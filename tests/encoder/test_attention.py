@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from factory import INPUT_SIZE, KINDS, PAIRS, make
 
 from espnet_dynlook.encoder import naive
 from espnet_dynlook.encoder.attention import (
@@ -95,3 +96,20 @@ def test_rows_that_see_nothing_stay_finite(dtype):
     assert weights[0, 0, 3].tolist() == pytest.approx(
         [0, 1 / 3, 1 / 3, 1 / 3] + [0] * 4
     )
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_attention_of_a_layer_is_one_fused_call(name, kind, monkeypatch):
+    fused, calls = torch.nn.functional.scaled_dot_product_attention, []
+
+    def counted(*args, **kwargs):
+        calls.append(args[0].shape)
+        return fused(*args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    encoder = make(name, num_blocks=3, **KINDS[kind])
+    encoder(torch.randn(2, 60, INPUT_SIZE), torch.tensor([60, 41]))
+    # Of the whole batch and all heads: (batch, head, time, size of a head).
+    assert calls == [(2, 2, 14, 8)] * 3
