@@ -1,5 +1,6 @@
 """The hub: training, decoding and ESPnet's own commands with the plugin in place."""
 
+import importlib.util
 import io
 import logging
 import sys
@@ -215,6 +216,50 @@ def test_code_standard_input_and_scripts_see_the_plugin(tmp_path, monkeypatch, c
     assert sys.path == before
 
 
+def test_utterance_mvn_is_reported_as_waiting_for_the_end(
+    corpus, expdir, tmp_path, caplog
+):
+    from espnet_dynlook.bin.asr_inference import Speech2Text
+
+    changed = yaml.safe_load((expdir / "config.yaml").read_text())
+    changed["normalize"] = "utterance_mvn"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(changed))
+    speech2text = Speech2Text(
+        tmp_path / "config.yaml", expdir / "1epoch.pth", decoding="ctc_greedy"
+    )
+    assert caplog.text.count("UtteranceMVN uses the whole utterance") == 1
+    samples, _ = soundfile.read(corpus.root / "valid" / "wav" / "valid-00.wav")
+    speech2text(samples.astype("float32"))
+    latencies = speech2text.lookahead_ms()
+    assert latencies[-1] == 0
+    period = 1000 * len(samples) / FS / len(latencies)
+    assert latencies[0].item() == pytest.approx(1000 * len(samples) / FS - period)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("decoding: greedy", "decoding: 'greedy' is not one of espnet, ctc_greedy"),
+        ("beam_sizes: 5", r"unknown key 'beam_sizes'; did you mean 'beam_size'\?"),
+        ("beam_size: wide", "beam_size: 'wide'"),
+        ("beam_size: 2.5", r"beam_size: 2\.5 \(float\) has to be int"),
+        ("base: nowhere.yaml", "no such file"),
+        ("batch_size: 4", "batch_size 4"),
+    ],
+)
+def test_wrong_decode_config_is_one_line_before_a_model_is_loaded(
+    corpus, tmp_path, monkeypatch, text, message
+):
+    from espnet_dynlook import run
+
+    file = tmp_path / "decode.yaml"
+    file.write_text(text + "\n", encoding="utf-8")
+    nowhere = corpus.decode_args(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(SystemExit, match=f"^asr_inference: error: .*{message}"):
+        run.main(["-m", "espnet2.bin.asr_inference", *nowhere, "--config", str(file)])
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_option_fails(capsys):
     from espnet_dynlook import run
 
@@ -234,6 +279,20 @@ def test_check_says_what_is_there(capsys):
     for part in (__version__, f"torch {torch.__version__.split('+')[0]}", "espnet "):
         assert part in said
     assert "encoder: dynlook_conformer, dynlook_transformer" in said
+
+
+def test_check_names_an_optional_piece_that_is_missing(capsys, monkeypatch):
+    from espnet_dynlook import run
+
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "kenlm" else find_spec(name, *rest),
+    )
+    monkeypatch.delitem(sys.modules, "kenlm", raising=False)
+    assert run.check() == 0
+    assert "missing, optional: kenlm, for n-gram" in capsys.readouterr().out
 
 
 def test_espnet3_builds_the_model_from_the_task():
