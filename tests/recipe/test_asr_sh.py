@@ -7,14 +7,15 @@ import stat
 import sys
 
 import pytest
+import soundfile
 
 from espnet_dynlook.training.lock import FolderLock
 
 CONFIG = """
-encoder: conformer
-encoder_conf: {output_size: 16, attention_heads: 2, linear_units: 32, num_blocks: 1,
-    macaron_style: true, use_cnn_module: true, cnn_module_kernel: 7,
-    rel_pos_type: latest}
+encoder: dynlook_conformer
+encoder_conf: {lookahead: chunked, lookahead_frames: 1, output_size: 16,
+    attention_heads: 2, linear_units: 32, num_blocks: 1, macaron_style: true,
+    use_cnn_module: true, cnn_module_kernel: 7, rel_pos_type: latest}
 frontend_conf: {n_fft: 512, hop_length: 160}
 decoder: transformer
 decoder_conf: {num_blocks: 1, linear_units: 32, attention_heads: 2}
@@ -32,7 +33,7 @@ keep_nbest_models: 1
 
 @pytest.fixture
 def config(recipe):
-    """Write a tiny configuration of a stock encoder."""
+    """Write a tiny configuration with chunks of two frames."""
     (recipe / "conf").mkdir()
     (recipe / "conf/train.yaml").write_text(CONFIG)
     return "conf/train.yaml"
@@ -253,6 +254,21 @@ def test_an_option_given_twice_takes_the_last_value(asr_sh):
     assert "Finished" in result.stdout
 
 
+def expected_lookahead(wav_scp):
+    """Return the mean lookahead in ms of the encoder in CONFIG, by hand.
+
+    A frame of 40 ms sees 7 feature frames of 10 ms, 3 more than its own, and the last
+    of these 6 ms beyond its 10: 36 ms. The first frame of a full chunk waits 40 ms more.
+    """
+    frames = waiting = 0
+    for line in wav_scp.read_text().splitlines():
+        info = soundfile.info(wav_scp.parents[3] / line.split()[1])
+        count = (1 + info.frames // 160 - 7) // 4 + 1
+        frames += count
+        waiting += count // 2
+    return 36 + 40 * waiting / frames
+
+
 @pytest.mark.recipe
 def test_recipe_runs_from_data_to_results(asr_sh, recipe, config):
     asr_sh(
@@ -283,7 +299,8 @@ def test_recipe_runs_from_data_to_results(asr_sh, recipe, config):
         lines = (experiment / "greedy/test" / name).read_text().splitlines()
         assert [line.split()[0] for line in lines] == keys
     page = (experiment / "RESULTS.md").read_text()
-    assert re.search(r"\|test\|8\|\d+\|", page)
+    mean = expected_lookahead(recipe / "dump/raw/test/wav.scp")
+    assert re.search(rf"\|test\|8\|\d+\|.*\|{mean:.0f}\|\d+\|76\|\n", page)
     # Scoring again changes nothing, and the log of decoding says each job's end.
     asr_sh(
         *("--asr_config", config, "--stage", "13", "--stop_stage", "13"),

@@ -78,7 +78,7 @@ def test_one_result_has_its_rate_and_what_was_measured(decoded):
     result = results.read_result(folder, "wer")
     assert results.counts_of(result).rate == pytest.approx(1 / 6)
     assert results.measured(result) == ["-", "20", "20", "28"]
-    with pytest.raises(DataError, match="score_mer.*does not exist: run stage 13"):
+    with pytest.raises(DataError, match=r"score_mer.*does not exist: run stage 13"):
         results.read_result(folder, "mer")
 
 
