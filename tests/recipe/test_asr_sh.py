@@ -258,7 +258,8 @@ def expected_lookahead(wav_scp):
     """Return the mean lookahead in ms of the encoder in CONFIG, by hand.
 
     A frame of 40 ms sees 7 feature frames of 10 ms, 3 more than its own, and the last
-    of these 6 ms beyond its 10: 36 ms. The first frame of a full chunk waits 40 ms more.
+    of these 6 ms beyond its 10: 36 ms. The first frame of a full chunk waits 40 ms
+    more.
     """
     frames = waiting = 0
     for line in wav_scp.read_text().splitlines():
