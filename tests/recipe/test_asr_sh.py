@@ -143,6 +143,7 @@ def test_faulty_data_stop_the_recipe_after_stage_1(asr_sh, recipe):
 
 
 def test_tokens_are_made_from_cleaned_transcripts(asr_sh, recipe, with_data):
+    pytest.importorskip("tacotron_cleaner", reason="an extra of newer ESPnet versions")
     options = ("--stage", "5", "--stop_stage", "5", "--cleaner", "tacotron")
     asr_sh(*options, check=True)
     listed = (recipe / "data/en_token_list/char/tokens.txt").read_text().split()

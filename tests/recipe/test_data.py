@@ -154,6 +154,7 @@ def test_characters_are_ordered_by_frequency_and_symbols_stay_whole(data_dir, tm
 @pytest.mark.parametrize("kind", ["char", "word", "bpe"])
 def test_tokens_are_those_of_the_cleaned_text(data_dir, tmp_path, kind):
     """``tacotron`` spells abbreviations out, in capitals."""
+    pytest.importorskip("tacotron_cleaner", reason="an extra of newer ESPnet versions")
     (data_dir / "text").write_text("u dr. ab\nv ab doctor\n")
     check = tmp_path / "check"
     check.write_text("w Dr. ab\n")
