@@ -13,6 +13,9 @@ def corpus(tmp_path_factory):
     return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
+AMP = ("--use_amp", "true")  # which a language model on a CPU does without
+
+
 def lm_args(corpus, output_dir, *extra):
     args = ["--output_dir", str(output_dir), "--token_type", "char"]
     args += ["--token_list", str(corpus.root / "tokens.txt")]
@@ -34,7 +37,7 @@ def lm_args(corpus, output_dir, *extra):
 
 
 def test_language_model_trains_with_a_lock_and_whole_checkpoints(
-    corpus, tmp_path, monkeypatch
+    corpus, tmp_path, monkeypatch, caplog
 ):
     from espnet_dynlook import run
     from espnet_dynlook.training import checkpoint
@@ -48,7 +51,8 @@ def test_language_model_trains_with_a_lock_and_whole_checkpoints(
         return real(obj, path, *args, **kwargs)
 
     monkeypatch.setattr(checkpoint, "save_whole", save)
-    run.main(["-m", "espnet2.bin.lm_train", *lm_args(corpus, tmp_path / "exp")])
+    run.main(["-m", "espnet2.bin.lm_train", *lm_args(corpus, tmp_path / "exp"), *AMP])
+    assert "trains in float32" in caplog.text
     assert {"checkpoint.pth", "1epoch.pth"} <= set(saved)
     assert all(locked)
     assert not (tmp_path / "exp" / ".lock").exists()

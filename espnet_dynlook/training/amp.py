@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-#: Parts of ESPnet's ASR model and language model that compute in bfloat16. Front end,
-#: normalization, CTC and the criteria stay outside: a log-mel, a log-softmax over the
+#: Parts of ESPnet's ASR model that compute in bfloat16. Front end, normalization, CTC
+#: and the decoder's criterion stay outside: a log-mel, a log-softmax over the
 #: vocabulary, and a loss need more than bfloat16's 8 bits.
-NETWORKS = ("preencoder", "encoder", "postencoder", "decoder", "lm")
+NETWORKS = ("preencoder", "encoder", "postencoder", "decoder")
 
 
 def cpu_has_bfloat16() -> bool | None:
@@ -65,13 +65,18 @@ def bfloat16_on_cpu(model: torch.nn.Module) -> Iterator[None]:
     Args:
         model: With all or some of ``NETWORKS`` as attributes.
     """
-    if cpu_has_bfloat16() is False:
+    parts: list[Any] = [getattr(model, name, None) for name in NETWORKS]
+    networks = [part for part in parts if part is not None]
+    if not networks:  # a language model: torch's LSTM needs the instructions for it
+        logging.warning(
+            "--use_amp true changes nothing on a CPU for this model, which has none of "
+            f"{', '.join(NETWORKS)}: it trains in float32"
+        )
+    elif cpu_has_bfloat16() is False:
         logging.warning(
             "--use_amp true: this CPU has no bfloat16 instructions (amx_bf16, "
             "avx512_bf16, ARM bf16), so training is slower than with --use_amp false"
         )
-    parts: list[Any] = [getattr(model, name, None) for name in NETWORKS]
-    networks = [part for part in parts if part is not None]
     try:
         for network in networks:
             network.forward = _in_bfloat16(network.forward)
