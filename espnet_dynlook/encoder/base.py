@@ -35,6 +35,9 @@ get_activation = espnet_nets("pytorch_backend.nets_utils").get_activation
 #: What ESPnet's ``get_activation`` knows.
 ACTIVATIONS = ("hardtanh", "tanh", "relu", "selu", "swish")
 
+#: Samples in an analysis window of ESPnet's DefaultFrontend.
+ESPNET_WINDOW = 512
+
 
 class DynlookEncoder(AbsEncoder):
     """Encoder whose layers see what its kind of lookahead lets them see.
@@ -117,10 +120,10 @@ class DynlookEncoder(AbsEncoder):
         Args:
             hop_length: Samples between feature frames.
             fs: Samples per second.
-            win_length: Samples in an analysis window; None: twice the hop, which makes
-                the front end add nothing.
+            win_length: Samples in an analysis window; None: the 512 that ESPnet's
+                front end has when nothing else is configured.
         """
-        window = 2 * hop_length if win_length is None else win_length
+        window = ESPNET_WINDOW if win_length is None else win_length
         samples = self.arithmetic.lookahead * hop_length + window / 2 - hop_length
         return 1000.0 * samples / fs
 

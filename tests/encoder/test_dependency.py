@@ -114,4 +114,6 @@ def test_summary_in_milliseconds():
     assert latency.p50 == pytest.approx(60 + constant)
     assert latency.max == pytest.approx(120 + constant)
     assert make(lookahead="causal").lookahead_ms(160, 16000, 400).max == constant
+    # Without a window length: that of ESPnet's front end, 512 samples.
+    assert make(lookahead="causal").lookahead_ms(160, 16000).max == 30 + 16 - 10
     assert math.isinf(make(lookahead="full").lookahead_ms(160, 16000).mean)
