@@ -1,5 +1,7 @@
 """Compare systems on one set: error rates by seed, lookahead, paired bootstrap.
 
+The bootstrap draws utterances (or speakers) and, of systems with several, seeds.
+
 A system is a name and the decoded folders of its seeds. Command::
 
     python -m espnet_dynlook.recipe.compare \
@@ -41,9 +43,9 @@ class System:
     counts: list[dict[str, ErrorCounts]]
     speakers: dict[str, str]
 
-    def errors(self, utts: list[str]) -> list[int]:
-        """Return the errors of each utterance, summed over the seeds."""
-        return [sum(seed[utt].errors for seed in self.counts) for utt in utts]
+    def errors(self, utts: list[str]) -> list[list[int]]:
+        """Return the errors by seed and utterance, (S, N)."""
+        return [[seed[utt].errors for utt in utts] for seed in self.counts]
 
 
 def read_trn(path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -124,15 +126,8 @@ def compare(systems: list[System], unit: str, by_speaker: bool, seed: int) -> st
         if system is first:
             cells += ["", "", ""]
         else:
-            # Errors and words of an utterance are summed over the seeds on each side;
-            # with unequal numbers of seeds, both are brought to the same weight.
-            n_first, n = len(first.counts), len(system.counts)
             found = paired_bootstrap(
-                [errors * n for errors in first.errors(utts)],
-                [errors * n_first for errors in system.errors(utts)],
-                [words * n * n_first for words in expected],
-                clusters,
-                seed=seed,
+                first.errors(utts), system.errors(utts), expected, clusters, seed=seed
             )
             cells += [
                 f"{100 * found.difference:+.2f}",

@@ -77,10 +77,39 @@ def test_clusters_of_one_utterance_are_the_plain_bootstrap():
     )
 
 
+def test_one_seed_is_the_plain_bootstrap():
+    other = RNG.permutation(ERRORS)
+    plain = paired_bootstrap(ERRORS, other, WORDS, draws=300)
+    assert plain == paired_bootstrap([ERRORS], [other], WORDS, draws=300)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    """B is better with one seed and worse with two, by far more than utterances say."""
+    by_seed = [ERRORS + 1, ERRORS + 1, np.maximum(ERRORS - 2, 0)]
+    pooled = paired_bootstrap(ERRORS * 3, np.sum(by_seed, 0), WORDS * 3, draws=1000)
+    drawn = paired_bootstrap([ERRORS] * 3, by_seed, WORDS, draws=1000)
+    assert drawn.difference == pytest.approx(pooled.difference)
+    assert drawn.high - drawn.low > 3 * (pooled.high - pooled.low)
+    assert drawn.p > 0.1 > pooled.p
+
+
+def test_a_seed_that_is_hard_for_both_systems_is_no_difference():
+    hard = [ERRORS, ERRORS + 2, ERRORS + 1]
+    found = paired_bootstrap(hard, hard, WORDS, draws=300)
+    assert (found.difference, found.low, found.high) == (0, 0, 0)
+
+
+def test_numbers_of_seeds_may_differ():
+    found = paired_bootstrap([ERRORS] * 2, [ERRORS + 1] * 3, WORDS, draws=300)
+    assert found.difference == pytest.approx(len(WORDS) / WORDS.sum())
+    assert found.low > 0
+
+
 @pytest.mark.parametrize(
     ("words", "clusters", "message"),
     [
         ([0, 0], None, "no words"),
+        ([1, 1, 1], None, "2 and 2 errors for 3 utterances"),
         ([1, 1], ["a"], "1 clusters for 2 utterances"),
         ([1, 1], ["a", "a"], "needs 2 or more"),
     ],
