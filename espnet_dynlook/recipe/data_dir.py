@@ -2,7 +2,9 @@
 
 A data directory holds, one utterance a line, ``wav.scp`` (``utt path``), ``text``
 (``utt transcript``), ``utt2spk`` (``utt speaker``) and ``spk2utt``. Paths are relative
-to the folder from which the recipe runs, as in Kaldi.
+to the folder from which the recipe runs, as in Kaldi. A directory of features has
+``feats.scp`` in the place of ``wav.scp``: each path is a NumPy file of a matrix (frames,
+dimensions).
 
 Command: ``python -m espnet_dynlook.recipe.data_dir data/train data/valid``.
 """
@@ -41,16 +43,28 @@ class DataDir:
     """A data directory in memory; every mapping is keyed by utterance.
 
     Attributes:
-        wav: Path of the recording.
+        wav: Path of the recording, or of the features.
         text: Transcript; may be empty.
         utt2spk: Speaker.
-        num_samples: Length in samples, where it is known.
+        num_samples: Length in samples, or in frames of features, where it is known.
+        extracted: Whether these are features.
     """
 
     wav: dict[str, str]
     text: dict[str, str]
     utt2spk: dict[str, str]
     num_samples: dict[str, int] = field(default_factory=dict)
+    extracted: bool = False
+
+    @property
+    def scp(self) -> str:
+        """Name of the file of paths."""
+        return "feats.scp" if self.extracted else "wav.scp"
+
+    @property
+    def lengths_file(self) -> str:
+        """Name of the file of lengths."""
+        return "utt2num_frames" if self.extracted else "utt2num_samples"
 
 
 def read_table(path: Path, faults: list[str]) -> dict[str, tuple[int, str]]:
@@ -122,10 +136,13 @@ def _check_wav(path: Path, table: Mapping[str, tuple[int, str]]) -> Iterator[str
                 f"{place}: {key} is a command ({value}): give the path of a file; "
                 "soundfile reads wav, flac, ogg and sph"
             )
+        elif path.name == "feats.scp" and value and not value.endswith(".npy"):
+            yield f"{place}: {key}: {value} is no NumPy file (.npy)"
         elif not value:
             yield f"{place}: {key} has no path"
         elif not os.path.isfile(value):
-            yield f"{place}: {key}: the recording {value} does not exist"
+            kind = "file of features" if path.name == "feats.scp" else "recording"
+            yield f"{place}: {key}: the {kind} {value} does not exist"
 
 
 def _check_same_keys(
@@ -181,16 +198,20 @@ def read_data_dir(folder: str | Path, allow_empty_text: bool = False) -> DataDir
             f"{folder / 'segments'}: segments are not read: cut the recordings into "
             "one file an utterance in local/data.sh"
         )
-    wav = read_table(folder / "wav.scp", faults)
+    kind = DataDir({}, {}, {}, extracted=(folder / "feats.scp").exists())
+    if kind.extracted and (folder / "wav.scp").exists():
+        faults.append(
+            f"{folder} has wav.scp and feats.scp: remove the one not to be used"
+        )
+    scp = folder / kind.scp
+    wav = read_table(scp, faults)
     text = read_table(folder / "text", faults)
     utt2spk = read_table(folder / "utt2spk", faults)
-    faults.extend(_check_wav(folder / "wav.scp", wav))
+    faults.extend(_check_wav(scp, wav))
     for name, table in (("text", text), ("utt2spk", utt2spk)):
         # A file that is not there, or not readable, is one fault, not thousands.
         if table:
-            faults.extend(
-                _check_same_keys(folder / name, table, folder / "wav.scp", wav)
-            )
+            faults.extend(_check_same_keys(folder / name, table, scp, wav))
     for key, (number, value) in text.items():
         if not value and not allow_empty_text:
             faults.append(
@@ -205,17 +226,17 @@ def read_data_dir(folder: str | Path, allow_empty_text: bool = False) -> DataDir
                 f"{value!r}"
             )
     if not wav and not faults:
-        faults.append(f"{folder / 'wav.scp'}: no utterance in it")
+        faults.append(f"{scp}: no utterance in it")
     speakers = {key: value for key, (_, value) in utt2spk.items()}
     faults.extend(_check_speakers(folder, speakers))
     lengths: dict[str, int] = {}
-    path = folder / "utt2num_samples"
+    path = folder / kind.lengths_file
     if path.exists():
         for key, (number, value) in read_table(path, faults).items():
             if value.isdigit():
                 lengths[key] = int(value)
             else:
-                faults.append(f"{path}:{number}: {value!r} is not a number of samples")
+                faults.append(f"{path}:{number}: {value!r} is not a length")
     if faults:
         raise DataError(faults)
     return DataDir(
@@ -223,6 +244,7 @@ def read_data_dir(folder: str | Path, allow_empty_text: bool = False) -> DataDir
         text={key: value for key, (_, value) in text.items()},
         utt2spk=speakers,
         num_samples=lengths,
+        extracted=kind.extracted,
     )
 
 
@@ -304,13 +326,14 @@ def write_tables(folder: Path, data: DataDir) -> None:
     spk2utt: dict[str, list[str]] = {}
     for utt in sorted(data.utt2spk):
         spk2utt.setdefault(data.utt2spk[utt], []).append(utt)
-    _write_table(folder / "wav.scp", data.wav)
+    _write_table(folder / data.scp, data.wav)
     _write_table(folder / "text", data.text)
     _write_table(folder / "utt2spk", data.utt2spk)
     _write_table(folder / "spk2utt", {s: " ".join(u) for s, u in spk2utt.items()})
     if data.num_samples:
-        _write_table(folder / "utt2num_samples", data.num_samples)
-        (folder / "feats_type").write_text("raw\n", encoding="utf-8")
+        _write_table(folder / data.lengths_file, data.num_samples)
+        feats_type = "extracted" if data.extracted else "raw"
+        (folder / "feats_type").write_text(f"{feats_type}\n", encoding="utf-8")
 
 
 def write_data_dir(folder: str | Path, data: DataDir) -> None:

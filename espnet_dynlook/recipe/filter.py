@@ -26,7 +26,7 @@ def why_removed(
 
     Args:
         data: With ``num_samples``.
-        rate: Sampling rate in Hz.
+        rate: Samples, or frames of features, per second.
         min_duration: Seconds; shorter utterances go.
         max_duration: Seconds; longer utterances go.
     """
@@ -61,7 +61,7 @@ def filter_data_dir(
     lost = [utt for utt in data.wav if utt not in data.num_samples]
     if lost:
         raise DataError(
-            [f"{in_dir}/utt2num_samples: {lost[0]} is missing: run stage 3 again"]
+            [f"{in_dir}/{data.lengths_file}: {lost[0]} is missing: run stage 3 again"]
         )
     reasons = why_removed(data, rate, min_duration, max_duration)
     kept = [utt for utt in data.wav if utt not in reasons]
@@ -75,6 +75,7 @@ def filter_data_dir(
         text={utt: data.text[utt] for utt in kept},
         utt2spk={utt: data.utt2spk[utt] for utt in kept},
         num_samples={utt: data.num_samples[utt] for utt in kept},
+        extracted=data.extracted,
     )
     with whole_folder(out_dir) as partial:
         write_tables(partial, result)
@@ -92,7 +93,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--in_dir", required=True)
     parser.add_argument("--out_dir", required=True)
-    parser.add_argument("--fs", type=sampling_rate, default=16000, help="rate, in Hz")
+    parser.add_argument(
+        "--fs", type=sampling_rate, default=16000, help="samples, or frames, a second"
+    )
     parser.add_argument("--min_wav_duration", type=float, default=0.1, help="seconds")
     parser.add_argument("--max_wav_duration", type=float, default=20, help="seconds")
     return parser

@@ -18,6 +18,7 @@ with espnet_imports():
 
 #: Name of a choice of ESPnet's ASR task -> key in the configuration -> module:class.
 ADDITIONS: dict[str, dict[str, str]] = {
+    "frontend": {"mfcc_an4": "espnet_dynlook.frontend.mfcc:MfccFrontend"},
     "encoder": {
         "dynlook_conformer": "espnet_dynlook.encoder.conformer:DynlookConformerEncoder",
         "dynlook_transformer": (

@@ -32,7 +32,8 @@ lang=noinfo                 # language, part of folder names
 local_data_opts=            # options for local/data.sh
 allow_empty_text=false      # accept empty transcripts, which stage 4 then removes
 speed_perturb_factors=      # such as "0.9 1.0 1.1"
-feats_type=raw              # only raw: features are computed in the model
+feats_type=raw              # raw: recordings; extracted: features, data/*/feats.scp
+frames_per_second=100       # of extracted features
 audio_format=flac           # flac or wav
 fs=16k                      # sampling rate in Hz
 resample=false              # resample recordings of another rate
@@ -111,7 +112,7 @@ one_of() {  # option, values...
 for name in train_set valid_set test_sets; do
     [ -n "${!name}" ] || die "--${name} is required; see $0 --help"
 done
-one_of feats_type raw
+one_of feats_type raw extracted
 one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
@@ -143,7 +144,15 @@ data_sets="${train_set} ${valid_set} ${test_sets}" # what local/data.sh makes
 # shellcheck disable=SC2086
 all_sets=$(printf '%s\n' "${train_set}" "${valid_set}" ${test_sets} | awk '!seen[$0]++')
 
-data_feats="${dumpdir}/raw"
+data_feats="${dumpdir}/${feats_type}"
+# What stages read an utterance from, ESPnet's type of it, and its units a second.
+speech_scp=wav.scp speech_type=sound speech_rate=${fs}
+if [ "${feats_type}" = extracted ]; then
+    [ -z "${speed_perturb_factors}" ] ||
+        die "--speed_perturb_factors ${speed_perturb_factors}: only recordings have a" \
+            "speed to change, and --feats_type is extracted; leave it empty"
+    speech_scp=feats.scp speech_type=npy speech_rate=${frames_per_second}
+fi
 train_dir="${data_feats}/${train_set}"
 valid_dir="${data_feats}/${valid_set}"
 : "${bpe_train_text:=${train_dir}/text}" "${lm_train_text:=${train_dir}/text}"
@@ -173,10 +182,10 @@ tag_from() {
 }
 speed=
 [ -z "${speed_perturb_factors}" ] || speed=_sp
-: "${asr_tag:=$(tag_from "${asr_config}" "${asr_args}" _raw)${speed}}"
+: "${asr_tag:=$(tag_from "${asr_config}" "${asr_args}" "_${feats_type}")${speed}}"
 : "${lm_tag:=$(tag_from "${lm_config}" "${lm_args}" "")}"
 : "${asr_exp:=${expdir}/asr_${asr_tag}}" "${lm_exp:=${expdir}/lm_${lm_tag}}"
-: "${asr_stats_dir:=${expdir}/asr_stats_raw${suffix}${speed}}"
+: "${asr_stats_dir:=${expdir}/asr_stats_${feats_type}${suffix}${speed}}"
 : "${lm_stats_dir:=${expdir}/lm_stats${suffix}}" "${ngram_exp:=${expdir}/ngram}"
 
 in_range() {

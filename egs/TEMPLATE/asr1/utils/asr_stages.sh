@@ -47,9 +47,9 @@ _asr_options() {
         --use_preprocessor true --bpemodel "${bpemodel}" --token_type "${token_type}"
         --token_list "${token_list}" --non_linguistic_symbols "${nlsyms_txt}"
         --cleaner "${cleaner}" --g2p none --frontend_conf "fs=${fs}"
-        --train_data_path_and_name_and_type "${train_dir}/wav.scp,speech,sound"
+        --train_data_path_and_name_and_type "${train_dir}/${speech_scp},speech,${speech_type}"
         --train_data_path_and_name_and_type "${train_dir}/text,text,text"
-        --valid_data_path_and_name_and_type "${valid_dir}/wav.scp,speech,sound"
+        --valid_data_path_and_name_and_type "${valid_dir}/${speech_scp},speech,${speech_type}"
         --valid_data_path_and_name_and_type "${valid_dir}/text,text,text"
     )
     [ -z "${asr_config}" ] || asr_options+=(--config "${asr_config}")
@@ -59,12 +59,12 @@ stage_10() {
     local logdir="${asr_stats_dir}/logdir" jobs
     # shellcheck disable=SC2086
     ${python} -m espnet_dynlook.recipe.lengths --config "${asr_config:-none}" \
-        --fs "${fs}" "${train_dir}" "${valid_dir}"
+        --fs "${speech_rate}" "${train_dir}" "${valid_dir}"
     _asr_options
-    jobs=$(min "${nj}" "$(count_lines "${train_dir}/wav.scp")" \
-        "$(count_lines "${valid_dir}/wav.scp")")
-    split_scp "${train_dir}/wav.scp" "${jobs}" "${logdir}/train"
-    split_scp "${valid_dir}/wav.scp" "${jobs}" "${logdir}/valid"
+    jobs=$(min "${nj}" "$(count_lines "${train_dir}/${speech_scp}")" \
+        "$(count_lines "${valid_dir}/${speech_scp}")")
+    split_scp "${train_dir}/${speech_scp}" "${jobs}" "${logdir}/train"
+    split_scp "${valid_dir}/${speech_scp}" "${jobs}" "${logdir}/valid"
     write_run_script "${asr_stats_dir}" 10
     log "Statistics, ${jobs} jobs: ${logdir}/stats.*.log"
     # shellcheck disable=SC2086
@@ -78,13 +78,15 @@ stage_10() {
 }
 
 stage_11() {
+    local fold=$((asr_speech_fold_length * 100)) # samples, of about 10 ms a frame
+    [ "${feats_type}" = raw ] || fold=${asr_speech_fold_length}
     _asr_options
     asr_options+=(
         --train_shape_file "${asr_stats_dir}/train/speech_shape"
         --train_shape_file "${asr_stats_dir}/train/text_shape.${token_type}"
         --valid_shape_file "${asr_stats_dir}/valid/speech_shape"
         --valid_shape_file "${asr_stats_dir}/valid/text_shape.${token_type}"
-        --fold_length "$((asr_speech_fold_length * 100))"
+        --fold_length "${fold}"
         --fold_length "${asr_text_fold_length}"
         --resume true --output_dir "${asr_exp}"
         --ignore_init_mismatch "${ignore_init_mismatch}"

@@ -26,6 +26,12 @@ stage_3() {
     for dset in ${all_sets}; do
         suffix=""
         [[ " ${train_set} ${valid_set} " == *" ${dset} "* ]] && suffix=/org
+        if [ "${feats_type}" = extracted ]; then
+            recipe_job "${data_feats}/logs/format_${dset}.log" format_features \
+                --in_dir "data/${dset}" --out_dir "${data_feats}${suffix}/${dset}" \
+                --allow_empty_text "${allow_empty_text}"
+            continue
+        fi
         recipe_job "${data_feats}/logs/format_${dset}.log" format_audio \
             --in_dir "data/${dset}" --out_dir "${data_feats}${suffix}/${dset}" \
             --fs "${fs}" --audio_format "${audio_format}" --resample "${resample}" \
@@ -38,7 +44,7 @@ stage_4() {
     for dset in "${train_set}" "${valid_set}"; do
         recipe_job "${data_feats}/logs/filter_${dset}.log" filter \
             --in_dir "${data_feats}/org/${dset}" --out_dir "${data_feats}/${dset}" \
-            --fs "${fs}" --min_wav_duration "${min_wav_duration}" \
+            --fs "${speech_rate}" --min_wav_duration "${min_wav_duration}" \
             --max_wav_duration "${max_wav_duration}"
     done
 }

@@ -85,16 +85,16 @@ stage_12() {
     for dset in ${test_sets}; do
         folder="${asr_exp}/${inference_tag}/${dset}"
         logdir="${folder}/logdir"
-        jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/wav.scp")")
+        jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/${speech_scp}")")
         # After a failed decoding, earlier results shall not be scored as this one's.
         rm -rf "${logdir}" "${folder}"/score_wer "${folder}"/score_cer
         for file in ${outputs}; do rm -f "${folder}/${file}"; done
-        split_scp "${data_feats}/${dset}/wav.scp" "${jobs}" "${logdir}/keys"
+        split_scp "${data_feats}/${dset}/${speech_scp}" "${jobs}" "${logdir}/keys"
         log "Decoding ${dset}, ${jobs} jobs: ${logdir}/asr_inference.*.log"
         # shellcheck disable=SC2086
         ${cmd} --gpu "${gpus}" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
             ${python} -m ${module} --batch_size "${batch_size}" --ngpu "${gpus}" \
-            --data_path_and_name_and_type "${data_feats}/${dset}/wav.scp,speech,sound" \
+            --data_path_and_name_and_type "${data_feats}/${dset}/${speech_scp},speech,${speech_type}" \
             --key_file "${logdir}/keys.JOB.scp" \
             --asr_train_config "${asr_exp}/config.yaml" \
             --asr_model_file "${asr_exp}/${inference_asr_model}" \
