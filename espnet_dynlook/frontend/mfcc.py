@@ -163,8 +163,8 @@ class MfccFrontend(AbsFrontend):
         super().__init__()
         if str(fs).lower() not in (str(FS), "16k"):
             raise ValueError(
-                f"fs={fs!r} of mfcc_an4 must be 16000: its features are defined at that "
-                "rate; resample the audio with --fs 16k --resample true"
+                f"fs={fs!r} of mfcc_an4 must be 16000: its features are defined at "
+                "that rate; resample the audio with --fs 16k --resample true"
             )
         self.fs = FS
         self.hop_length = HOP

@@ -3,8 +3,8 @@
 A data directory holds, one utterance a line, ``wav.scp`` (``utt path``), ``text``
 (``utt transcript``), ``utt2spk`` (``utt speaker``) and ``spk2utt``. Paths are relative
 to the folder from which the recipe runs, as in Kaldi. A directory of features has
-``feats.scp`` in the place of ``wav.scp``: each path is a NumPy file of a matrix (frames,
-dimensions).
+``feats.scp`` in the place of ``wav.scp``: each path is a NumPy file of a matrix
+(frames, dimensions).
 
 Command: ``python -m espnet_dynlook.recipe.data_dir data/train data/valid``.
 """
