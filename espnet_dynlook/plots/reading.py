@@ -1,0 +1,320 @@
+"""Run models on one utterance and keep what the pictures show."""
+
+import argparse
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional
+
+from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.config import ConfigError
+from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.plots.style import PlotError
+from espnet_dynlook.plots.utterance import Utterance, Word
+from espnet_dynlook.plots.words import aligned, read_words, recognised
+from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.latency import FrontendTiming, frame_latencies, time_to_end
+from espnet_dynlook.training.loading import CheckpointMismatch
+
+with espnet_imports():
+    from espnet2.train.dataset import DATA_TYPES
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained model.
+
+    Attributes:
+        name: What to call it.
+        model: In evaluation mode.
+        args: Of its training.
+    """
+
+    name: str
+    model: Any
+    args: argparse.Namespace
+
+    @property
+    def timing(self) -> FrontendTiming:
+        """How its front end cuts time."""
+        return FrontendTiming(self.model)
+
+
+def load_systems(args: Any) -> list[System]:
+    """Load the models of a command line (``options.add_models``).
+
+    Raises:
+        PlotError: a file is missing or does not fit, or the options differ in number.
+    """
+    files = args.asr_model_file
+    for key in ("asr_train_config", "name"):
+        given = getattr(args, key)
+        if given is not None and len(given) != len(files):
+            raise PlotError(
+                f"--{key} is given {len(given)} times for {len(files)} models: give it "
+                "once a model, in their order, or not at all"
+            )
+    configs = args.asr_train_config or [None] * len(files)
+    names = args.name or [Path(file).absolute().parent.name for file in files]
+    return [load_system(*one) for one in zip(configs, files, names, strict=True)]
+
+
+def load_system(config: str | None, file: str, name: str) -> System:
+    """Load one model.
+
+    Args:
+        config: ``config.yaml``; None: the one beside the model.
+        file: Parameters.
+        name: What to call it.
+
+    Raises:
+        PlotError: a file is missing or does not fit.
+    """
+    if not Path(file).is_file():
+        raise PlotError(f"--asr_model_file {file}: the file does not exist")
+    try:
+        model, train_args = DynlookASRTask.build_model_from_file(config, file)
+    except FileNotFoundError as error:
+        raise PlotError(
+            f"{file}: {error.filename or error}: the file does not exist; paths in a "
+            "configuration are relative to the recipe's folder: run this there"
+        ) from error
+    except (CheckpointMismatch, ConfigError) as error:
+        raise PlotError(f"{file}: {error}") from error
+    return System(name, model.eval(), train_args)
+
+
+def read_speech(args: Any, system: System) -> np.ndarray:
+    """Read the utterance of a command line (``options.add_utterance``).
+
+    Returns:
+        Samples (N,) at the rate of the model's front end, or features (N, D).
+
+    Raises:
+        PlotError: it cannot be read or is not what the model takes.
+    """
+    if args.data is not None:
+        speech = _from_data(args.data, args.utt)
+    elif args.audio.endswith(".npy"):
+        try:
+            speech = np.load(args.audio)
+        except (OSError, ValueError) as error:
+            raise PlotError(f"--audio {args.audio}: {error}") from error
+    else:
+        speech = _from_recording(args.audio, system.timing.fs)
+    wanted = 1 if system.model.frontend is not None else 2
+    if speech.ndim != wanted:
+        what = ("samples of one channel", "features (frames, dims)")[wanted - 1]
+        raise PlotError(
+            f"the utterance has shape {speech.shape}, and {system.name} takes {what}"
+        )
+    return speech.astype(np.float32)
+
+
+def _from_recording(path: str, fs: int) -> np.ndarray:
+    try:
+        speech, rate = soundfile.read(path, dtype="float32")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise PlotError(f"--audio {path}: {error}") from error
+    if rate != fs and speech.ndim == 1:
+        tensor = torchaudio.functional.resample(torch.from_numpy(speech), rate, fs)
+        return tensor.numpy()
+    return speech
+
+
+def _from_data(data: str, key: str | None) -> np.ndarray:
+    path, comma, kind = data.rpartition(",")
+    if not comma or kind not in DATA_TYPES:
+        raise PlotError(
+            f"--data {data} must be PATH,TYPE, with one of the types "
+            f"{', '.join(sorted(DATA_TYPES))}"
+        )
+    if not Path(path).is_file():
+        raise PlotError(f"--data {path}: the file does not exist")
+    reader = DATA_TYPES[kind]["func"](path)
+    if key is None or key not in reader:
+        some = ", ".join(sorted(reader)[:3])
+        raise PlotError(f"--utt {key} is not in {path}, which has {some}, …")
+    value = reader[key]
+    return np.asarray(value[1] if isinstance(value, tuple) else value)
+
+
+@contextlib.contextmanager
+def _masks(encoder: Any, soft: bool) -> Iterator[None]:
+    """Use the soft masks of training, where asked for."""
+    if not soft:
+        yield
+        return
+    if not hasattr(encoder, "soft_masks") or getattr(encoder, "scheduler", None) is None:
+        raise PlotError(
+            "--soft: the masks of this model are fixed, only those of lookahead: "
+            "dynamic have soft ones; leave it out"
+        )
+    with encoder.soft_masks():
+        yield
+
+
+@contextlib.contextmanager
+def _full_context(encoder: Any) -> Iterator[None]:
+    """See the whole utterance, where the encoder can be told to."""
+    override = getattr(encoder, "override", None)
+    if override is None:
+        yield
+        return
+    with override(FixedLookahead("full", len(encoder.encoders))):
+        yield
+
+
+def _encode(model: Any, speech: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Return the encoder's output (1, T, D) and T."""
+    output, lengths = model.encode(speech, torch.tensor([speech.shape[1]]))
+    output = output[0] if isinstance(output, tuple) else output
+    return output, int(lengths[0])
+
+
+@torch.no_grad()
+def observe(
+    system: System,
+    speech: np.ndarray,
+    text: str | None = None,
+    words: tuple[Word, ...] | None = None,
+    soft: bool = False,
+) -> Utterance:
+    """Run a model on an utterance.
+
+    Args:
+        system: The model.
+        speech: Samples (N,) or features (N, D).
+        text: Transcript, to be aligned; None: show what is recognised.
+        words: Words with their times, instead.
+        soft: Use the soft masks of training.
+
+    Raises:
+        PlotError: the model has no soft masks, or the transcript does not fit.
+    """
+    model = system.model
+    batch = torch.from_numpy(speech)[None]
+    with _masks(model.encoder, soft):
+        try:
+            output, frames = _encode(model, batch)
+        except Exception as error:
+            if type(error).__name__ != "TooShortUttError":
+                raise
+            raise PlotError(f"the utterance {error.args[0]}") from error
+    features, _ = model._extract_feats(batch, torch.tensor([batch.shape[1]]))
+    shown = read_trace(system.name, model, system.timing, features[0], frames)
+    if words is None:
+        found, source = _words_of(system, batch, output, frames, shown, text)
+    else:
+        found, source = words, "given"
+    return dataclasses.replace(shown, words=found, words_from=source)
+
+
+def read_trace(
+    name: str,
+    model: Any,
+    timing: FrontendTiming,
+    features: torch.Tensor,
+    frames: int,
+    index: int = 0,
+) -> Utterance:
+    """Keep what the encoder's last forward pass looked at.
+
+    Args:
+        name: Of the system.
+        model: That has just encoded.
+        timing: Of its front end.
+        features: (N, F) of the utterance.
+        frames: T of the utterance.
+        index: Which utterance of the batch.
+    """
+    encoder = model.encoder
+    feature_seconds = timing.hop_length / timing.fs
+    found = frame_latencies(encoder, timing)
+    if hasattr(encoder, "frame_shift"):
+        frame_seconds = encoder.frame_shift * feature_seconds
+    else:  # ESPnet's own encoders do not say
+        frame_seconds = len(features) * feature_seconds / max(frames, 1)
+    if found is None:
+        latency = time_to_end(frames, frames * frame_seconds)
+    else:
+        latency = found[0][index, :frames]
+    trace = getattr(encoder, "lookahead", None)
+    bands = None if trace is None else trace.bands
+    seen = getattr(trace, "seen", None) or bands
+    kind = getattr(encoder, "kind", None)
+    return Utterance(
+        name=name,
+        kind=getattr(kind, "name", None) or getattr(kind, "kind", "full"),
+        num_layers=len(getattr(encoder, "encoders", [None])),
+        frame_seconds=frame_seconds,
+        latency_ms=latency.double().cpu().numpy(),
+        bands=_arrays(bands, index, frames),
+        seen=_arrays(seen, index, frames),
+        features=features.float().cpu().numpy(),
+        feature_seconds=feature_seconds,
+        log_mel=hasattr(model.frontend, "logmel"),
+    )
+
+
+def _arrays(bands: Any, index: int, frames: int) -> tuple[np.ndarray, ...] | None:
+    """Cut one utterance out of bands (B or 1, T, R) or (T, R)."""
+    if bands is None:
+        return None
+    cut = []
+    for band in bands:
+        if band.dim() == 3:
+            band = band[index if band.shape[0] > 1 else 0]
+        cut.append(band[:frames].detach().float().cpu().numpy())
+    return tuple(cut)
+
+
+def _words_of(
+    system: System,
+    batch: torch.Tensor,
+    output: torch.Tensor,
+    frames: int,
+    shown: Utterance,
+    text: str | None,
+) -> tuple[tuple[Word, ...], str]:
+    model, args = system.model, system.args
+    if getattr(model, "ctc", None) is None:
+        if text is not None:
+            raise PlotError(
+                f"--text: {system.name} has no CTC to align it with; give --words"
+            )
+        return (), ""
+    if text is None:
+        log_probs = model.ctc.log_softmax(output)[0, :frames]
+        found = recognised(log_probs, model.blank_id, args, shown.frame_seconds)
+        return found, "recognised"
+    preprocess = DynlookASRTask.build_preprocess_fn(args, False)
+    token_ids = preprocess("utterance", {"text": text})["text"].tolist()
+    # Where a word is must not depend on how long the model waits for it.
+    with _full_context(model.encoder):
+        output, frames = _encode(model, batch)
+    log_probs = model.ctc.log_softmax(output)[0, :frames]
+    found = aligned(log_probs, token_ids, model.blank_id, args, shown.frame_seconds)
+    return found, "aligned"
+
+
+def read_utterances(args: Any) -> list[Utterance]:
+    """Run the models of a command line on its utterance.
+
+    Raises:
+        PlotError: a file or a value is wrong.
+    """
+    systems = load_systems(args)
+    words = None if args.words is None else read_words(args.words)
+    soft = getattr(args, "soft", False)
+    return [
+        observe(system, read_speech(args, system), args.text, words, soft)
+        for system in systems
+    ]
