@@ -32,19 +32,19 @@ def fixed_kind(text: str, num_layers: int) -> FixedLookahead:
         ConfigError: it is none of these.
     """
     kind, colon, number = text.partition(":")
+    numbered = kind in ("chunked", "layerwise", "layerwise_total")
+    known = numbered or kind in ("causal", "full")
+    if not known or numbered != number.isdecimal() or numbered != bool(colon):
+        raise config.ConfigError(
+            f"--override {text}: write causal, full, chunked:7, layerwise:1 or "
+            "layerwise_total:5"
+        )
     try:
-        if kind in ("causal", "full") and not colon:
-            return FixedLookahead(kind, num_layers)
-        if kind in ("chunked", "layerwise"):
-            return FixedLookahead(kind, num_layers, int(number))
         if kind == "layerwise_total":
             return FixedLookahead("layerwise", num_layers, 0, int(number))
+        return FixedLookahead(kind, num_layers, int(number) if numbered else 0)
     except ValueError as error:
         raise config.ConfigError(f"--override {text}: {error}") from None
-    raise config.ConfigError(
-        f"--override {text}: write causal, full, chunked:7, layerwise:1 or "
-        "layerwise_total:5"
-    )
 
 
 def read_column(path: Path) -> dict[str, str]:
