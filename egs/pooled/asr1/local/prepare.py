@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Prepare one training set from three corpora of read English, and a test set of each.
+
+--speech names a folder with
+
+* LibriSpeech/train-clean-100 and LibriSpeech/test-other, or any part of them;
+* arctic_kathleen/ and so762_adults/: metadata.tsv (columns utt, split, text, and prompt
+  or spk) and the recordings in ogg/, flac/ or wav/.
+
+data/train and data/valid are the training parts of all three. Held out for validation:
+8 % of the speakers of so762, 8 % of the prompts of kathleen, and 8 % of LibriSpeech's
+chapters, or of every chapter's utterances where there are fewer than 25. What is held
+out depends on the seed and on names only. Then any training utterance goes whose whole
+sentence is also one of a held-out set.
+
+The test sets are the corpora's own: data/test_other, data/test_kathleen and
+data/test_so762. Speakers get the corpus's name in front, so that statistics over
+clusters of speakers can tell them apart; utterances keep their identifiers.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from librispeech import VALID_FRACTION, hold_out_dev, read_part
+
+from espnet_dynlook.recipe.corpus import (
+    CorpusError,
+    Recording,
+    split_off,
+    write_sets,
+)
+from espnet_dynlook.recipe.data_dir import DataError
+from espnet_dynlook.recipe.metadata import read_metadata
+
+Sets = dict[str, list[Recording]]
+
+
+def read_librispeech(folder: Path, seed: int) -> Sets:
+    """Return train, valid and test_other of whatever parts of LibriSpeech there are."""
+    train, valid = hold_out_dev(read_part(folder, "train-clean-100"), seed)
+    test = read_part(folder, "test-other")
+    return {"train": train, "valid": valid, "test_other": test}
+
+
+def read_table(
+    folder: Path, seed: int, test: str, group: str, speaker: str | None = None
+) -> Sets:
+    """Return train, valid and a test set of a corpus with a table.
+
+    Args:
+        folder: With ``metadata.tsv``; its own valid set is used where it has one.
+        seed: Of what is held out.
+        test: Name of the test set.
+        group: Column of what must not straddle two sets.
+        speaker: Who speaks where no column says so.
+
+    Raises:
+        CorpusError: Something in it is wrong, or a group is in two of its sets.
+    """
+    recordings, splits = read_metadata(folder, group, speaker)
+    sets: Sets = {name: [] for name in ("train", "valid", "test")}
+    home: dict[str, str] = {}
+    for recording in recordings:
+        split = splits[recording.utt]
+        other = home.setdefault(recording.group, split)
+        if other != split:
+            raise CorpusError(
+                f"{folder / 'metadata.tsv'}: {group} {recording.group} is both in "
+                f"{other} and in {split} ({recording.utt})"
+            )
+        sets[split].append(recording)
+    if not sets["valid"]:
+        sets["train"], sets["valid"] = split_off(sets["train"], VALID_FRACTION, seed)
+    return {"train": sets["train"], "valid": sets["valid"], test: sets["test"]}
+
+
+def pool(corpora: dict[str, Sets]) -> tuple[Sets, list[Recording]]:
+    """Join corpora into one training set, one validation set and a test set of each.
+
+    Args:
+        corpora: Train, valid and a test set by the name of the corpus, which the
+            speakers get in front of theirs.
+
+    Returns:
+        The sets, and the training utterances that were left out since their sentences
+        are in another set.
+    """
+    sets: Sets = {"train": [], "valid": []}
+    for name, parts in corpora.items():
+        for part, recordings in parts.items():
+            sets.setdefault(part, []).extend(
+                replace(r, speaker=f"{name}_{r.speaker}") for r in recordings
+            )
+    held = {r.text for name, part in sets.items() if name != "train" for r in part}
+    left_out = [r for r in sets["train"] if r.text in held]
+    sets["train"] = [r for r in sets["train"] if r.text not in held]
+    return sets, left_out
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--speech", type=Path, required=True, help="the three corpora")
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--seed", type=int, default=1, help="of what is held out")
+    args = parser.parse_args(argv)
+    folder: Path = args.speech
+    try:
+        for name in ("LibriSpeech", "arctic_kathleen", "so762_adults"):
+            if not (folder / name).is_dir():
+                raise CorpusError(f"looked for {folder / name}, which is no folder")
+        sets, left_out = pool(
+            {
+                "librispeech": read_librispeech(folder / "LibriSpeech", args.seed),
+                "kathleen": read_table(
+                    folder / "arctic_kathleen",
+                    args.seed,
+                    test="test_kathleen",
+                    group="prompt",
+                    speaker="reader",
+                ),
+                "so762": read_table(
+                    folder / "so762_adults", args.seed, test="test_so762", group="spk"
+                ),
+            }
+        )
+        write_sets(args.data, sets)
+        print(f"{len(left_out)} training utterances left out: their sentences are held")
+    except (CorpusError, DataError, ValueError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+
+
+if __name__ == "__main__":
+    main()
