@@ -3,13 +3,13 @@
 import argparse
 
 
-def add_models(parser: argparse.ArgumentParser) -> None:
+def add_models(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the options that name one or several models."""
     group = parser.add_argument_group("models")
     group.add_argument(
         "--asr_model_file",
         action="append",
-        required=True,
+        required=required,
         metavar="FILE",
         help="trained model; again for another beside it",
     )
@@ -27,10 +27,10 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_utterance(parser: argparse.ArgumentParser) -> None:
+def add_utterance(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the options that name one utterance, and its words."""
     group = parser.add_argument_group("utterance")
-    source = group.add_mutually_exclusive_group(required=True)
+    source = group.add_mutually_exclusive_group(required=required)
     source.add_argument(
         "--audio",
         metavar="FILE",
@@ -43,7 +43,7 @@ def add_utterance(parser: argparse.ArgumentParser) -> None:
         help="one utterance (--utt) of a file as ESPnet reads it, such as "
         "dump/raw/test/wav.scp,sound or feats.scp,kaldi_ark",
     )
-    group.add_argument("--utt", metavar="KEY", help="the utterance in --data")
+    group.add_argument("--utt", metavar="KEY", help="the utterance in --data, --words")
     words = group.add_mutually_exclusive_group()
     words.add_argument(
         "--text",
@@ -52,6 +52,7 @@ def add_utterance(parser: argparse.ArgumentParser) -> None:
     )
     words.add_argument(
         "--words",
-        metavar="FILE",
-        help="its words with their times instead, a line each: start end word (s)",
+        metavar="CTM",
+        help="its words with their times instead: `utterance channel start duration "
+        "word` lines, in seconds",
     )

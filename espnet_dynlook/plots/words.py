@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torchaudio.functional
 
+from espnet_dynlook.metrics.ctm import read_ctm
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Word
 from espnet_dynlook.search.greedy import best_path
@@ -14,32 +15,29 @@ from espnet_dynlook.search.greedy import best_path
 SPACE, BOUNDARY = "<space>", "▁"
 
 
-def read_words(path: Path | str) -> tuple[Word, ...]:
-    """Read ``start end word`` lines, times in seconds.
+def read_words(path: Path | str, utt: str | None) -> tuple[Word, ...]:
+    """Read the words of one utterance of a CTM file.
+
+    Args:
+        path: The file.
+        utt: The utterance; None: the only one in the file.
 
     Raises:
-        PlotError: the file or a line of it cannot be read.
+        PlotError: the file or a line of it cannot be read, or the utterance is missing.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlotError(f"{path} cannot be read: {error}") from error
-    words = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            start, end, text = line.split(maxsplit=2)
-            word = Word(float(start), float(end), text)
-        except ValueError:
-            word = Word(1.0, 0.0, "")
-        if not 0 <= word.start <= word.end:
-            raise PlotError(
-                f"{path}:{number}: {line!r} must be `start end word`, in seconds, "
-                "start not after end"
-            )
-        words.append(word)
-    return tuple(words)
+        found = read_ctm(path)
+    except (OSError, ValueError) as error:
+        raise PlotError(f"--words {error}") from error
+    if utt is None and len(found) == 1:
+        utt = next(iter(found))
+    if utt is None or utt not in found:
+        some = ", ".join(list(found)[:3])
+        raise PlotError(
+            f"--words {path} has the words of {len(found)} utterances ({some}), not of "
+            f"{utt}: name one of them with --utt"
+        )
+    return tuple(Word(w.start / 1000, w.end / 1000, w.word) for w in found[utt])
 
 
 def join_tokens(
