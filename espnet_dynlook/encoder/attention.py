@@ -135,16 +135,17 @@ def distances_to_keys(scores: torch.Tensor) -> torch.Tensor:
 
 def additive_mask(
     num_frames: int,
-    band: torch.Tensor | None,
+    log_band: torch.Tensor | None,
     lengths: torch.Tensor,
     left_context: int,
     dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Turn a band into what is added to the attention scores: log weights.
+    """Turn a band of log weights into what is added to the attention scores.
 
     Args:
         num_frames: T.
-        band: Weights of future frames (B or 1, T, R) or (T, R) in [0, 1]; None: all 1.
+        log_band: Log weights of future frames (B or 1, T, R) or (T, R), at most 0;
+            None: all 0.
         lengths: Frames of each utterance, (B,); keys past the end get no weight.
         left_context: Past frames that a row sees; -1: all.
         dtype: Of the scores.
@@ -162,13 +163,13 @@ def additive_mask(
     mask = torch.zeros(1, num_frames, num_frames, dtype=dtype, device=device)
     if left_context >= 0:
         mask = mask.masked_fill(ahead < -left_context, lowest)
-    if band is not None:
-        band = band if band.dim() == 3 else band[None]
-        weight = band.to(dtype).log().clamp(min=lowest)  # (B or 1, T, R)
+    if log_band is not None:
+        log_band = log_band if log_band.dim() == 3 else log_band[None]
+        weight = log_band.clamp(min=lowest).to(dtype)  # (B or 1, T, R)
         # One column more, which stands for everything beyond the band.
         weight = F.pad(weight, (0, 1), value=lowest)
-        column = (ahead - 1).clamp(0, band.shape[-1]).expand(weight.shape[0], -1, -1)
-        future = weight.gather(2, column)
+        column = (ahead - 1).clamp(0, log_band.shape[-1])
+        future = weight.gather(2, column.expand(weight.shape[0], -1, -1))
         mask = torch.where(ahead > 0, future, mask)
     if int(lengths.min()) < num_frames:
         padding = index >= lengths[:, None]  # (B, T)

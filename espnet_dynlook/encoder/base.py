@@ -2,22 +2,24 @@
 
 """What both encoders share: the forward pass under a kind of lookahead."""
 
-import difflib
-import math
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from espnet_dynlook.compat import espnet_imports, espnet_nets
-from espnet_dynlook.encoder.attention import additive_mask
+from espnet_dynlook.encoder.masks import Kind, LayerMasks
 from espnet_dynlook.encoder.subsampling import (
     CONVOLUTIONAL,
     FrameArithmetic,
     TooShortUttError,
 )
+from espnet_dynlook.lookahead.dynamic import DynamicLookahead
 from espnet_dynlook.lookahead.kinds import FixedLookahead
-from espnet_dynlook.lookahead.latency import LookaheadLatency, LookaheadTrace
+from espnet_dynlook.lookahead.latency import LookaheadLatency
+from espnet_dynlook.lookahead.random import RandomLookahead
+from espnet_dynlook.lookahead.trace import LookaheadTrace
 
 with espnet_imports():
     from espnet2.asr.ctc import CTC
@@ -25,16 +27,6 @@ with espnet_imports():
 
 LayerNorm = espnet_nets("pytorch_backend.transformer.layer_norm").LayerNorm
 MultiSequential = espnet_nets("pytorch_backend.transformer.repeat").MultiSequential
-PositionwiseFeedForward = espnet_nets(
-    "pytorch_backend.transformer.positionwise_feed_forward"
-).PositionwiseFeedForward
-
-
-get_activation = espnet_nets("pytorch_backend.nets_utils").get_activation
-
-#: What ESPnet's ``get_activation`` knows.
-ACTIVATIONS = ("hardtanh", "tanh", "relu", "selu", "swish")
-
 #: Samples in an analysis window of ESPnet's DefaultFrontend.
 ESPNET_WINDOW = 512
 
@@ -52,11 +44,12 @@ class DynlookEncoder(AbsEncoder):
         normalize_before: Whether layers normalize their input, not their output.
         interctc_layer_idx: Layers (from 1) whose output gets a CTC loss.
         interctc_use_conditioning: Whether those posteriors are fed back.
-        kind: The kind of lookahead.
+        kind: What fills in the masks.
         left_context: Past frames that a row sees in one layer; -1: all.
 
     Attributes:
         lookahead: Trace of the last forward pass; None before the first.
+        scheduler: What learns the lookahead; None for the kinds that are fixed.
         frame_shift: Input frames per output frame.
     """
 
@@ -71,7 +64,7 @@ class DynlookEncoder(AbsEncoder):
         normalize_before: bool,
         interctc_layer_idx: list[int],
         interctc_use_conditioning: bool,
-        kind: FixedLookahead,
+        kind: Kind,
         left_context: int,
     ):
         super().__init__()
@@ -100,13 +93,67 @@ class DynlookEncoder(AbsEncoder):
         self.interctc_layer_idx = interctc_layer_idx
         self.interctc_use_conditioning = interctc_use_conditioning
         self.conditioning_layer = None  # ESPnet's model puts it here
-        self.kind = kind
+        # Parameters of the schedulers are ``encoder.scheduler.*``: all other names and
+        # shapes are ESPnet's.
+        self.scheduler = kind if isinstance(kind, DynamicLookahead) else None
+        self._fixed = kind if self.scheduler is None else None
+        self._override: FixedLookahead | None = None
         self.left_context = left_context
         self.lookahead: LookaheadTrace | None = None
 
     def output_size(self) -> int:
         """Return the dimension of the output."""
         return self._output_size
+
+    @property
+    def kind(self) -> Kind:
+        """What fills in the masks; its ``name`` is that in the configuration."""
+        kind = self._override or self.scheduler or self._fixed
+        assert kind is not None
+        return kind
+
+    @property
+    def annealed(self) -> bool:
+        """Whether masks are as they will be at inference."""
+        return self.scheduler is None or self.scheduler.annealed
+
+    def set_progress(self, progress: float) -> None:
+        """Tell the schedulers how much of the training is done, in [0, 1]."""
+        if self.scheduler is not None:
+            self.scheduler.set_progress(progress)
+
+    def set_wait(self, wait: float) -> None:
+        """Tell the schedulers how much to wait, from 0 to 1, the most.
+
+        For models that were trained with a range of latency weights; 0.5 until it is
+        called.
+
+        Raises:
+            ValueError: it is out of range, or the lookahead is not learned.
+        """
+        if self.scheduler is None:
+            raise ValueError(
+                f"wait={wait} needs lookahead: dynamic; this encoder has lookahead: "
+                f"{self.kind.name}"
+            )
+        self.scheduler.set_wait(wait)
+
+    @contextlib.contextmanager
+    def soft_masks(self) -> Iterator[None]:
+        """Evaluate with soft masks inside a ``with`` block."""
+        with contextlib.ExitStack() as stack:
+            if self.scheduler is not None:
+                stack.enter_context(self.scheduler.soft_masks())
+            yield
+
+    @contextlib.contextmanager
+    def override(self, kind: FixedLookahead) -> Iterator[None]:
+        """Use another, fixed kind of lookahead inside a ``with`` block."""
+        before, self._override = self._override, kind
+        try:
+            yield
+        finally:
+            self._override = before
 
     def constant_ms(
         self, hop_length: int, fs: int, win_length: int | None = None
@@ -134,8 +181,20 @@ class DynlookEncoder(AbsEncoder):
 
         Front end and subsampling included; see ``constant_ms`` for the arguments.
         Infinite for ``lookahead: full``, where every frame waits for the end.
+
+        Raises:
+            ValueError: the lookahead is learned, so that it depends on the input.
         """
-        waits = self.kind.waits()
+        kind = self.kind
+        if isinstance(kind, DynamicLookahead):
+            raise ValueError(
+                "with lookahead: dynamic the latency depends on the input: read "
+                "encoder.lookahead.algorithmic_latency() after a forward pass, or the "
+                "file lookahead_ms that decoding writes"
+            )
+        if isinstance(kind, RandomLookahead):
+            kind = kind.evaluated()
+        waits = kind.waits()
         if waits is None:
             infinite = float("inf")
             return LookaheadLatency(infinite, infinite, infinite, infinite)
@@ -209,14 +268,13 @@ class DynlookEncoder(AbsEncoder):
             x = x.masked_fill(padding[:, :, None], 0.0)
         self._check_finite(x)
 
-        bands = self.kind.bands(num_frames, x.device)
-        self.lookahead = LookaheadTrace(bands, olens)
-        layer_masks = self._masks(x, olens, bands)
-
+        masks_of = LayerMasks(
+            self.kind, self.training, len(self.encoders), olens, self.left_context, x
+        )
         outputs: list[Any] = []
         for number, layer in enumerate(self.encoders, 1):
             if not self._drops_layer():
-                x = layer(x, pos_emb, layer_masks[number - 1], padding)
+                x = layer(x, pos_emb, masks_of.layer(number, x), padding)
             if number in self.interctc_layer_idx:
                 intermediate = self.after_norm(x) if self.normalize_before else x
                 outputs.append((number, intermediate))
@@ -225,6 +283,7 @@ class DynlookEncoder(AbsEncoder):
                     x = x + self.conditioning_layer(ctc.softmax(intermediate))
             elif return_all_hs and not self.interctc_layer_idx:
                 outputs.append(x)
+        self.lookahead = masks_of.trace()
         if self.normalize_before:
             x = self.after_norm(x)
         return ((x, outputs) if outputs else x), olens, None
@@ -251,116 +310,6 @@ class DynlookEncoder(AbsEncoder):
             "statistics, or, when the loss has just exploded, lower the learning rate"
         )
 
-    def _masks(
-        self,
-        x: torch.Tensor,
-        olens: torch.Tensor,
-        bands: tuple[torch.Tensor, ...] | None,
-    ) -> list[torch.Tensor]:
-        """Return the additive mask of each layer; equal bands share one."""
-        device = x.device.type
-        dtype = x.dtype
-        if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
-        masks: dict[int, torch.Tensor] = {}
-        per_layer = bands if bands is not None else (None,) * len(self.encoders)
-        for band in per_layer:
-            if id(band) not in masks:
-                masks[id(band)] = additive_mask(
-                    x.size(1), band, olens, self.left_context, dtype
-                )
-        return [masks[id(band)] for band in per_layer]
-
     def _drops_layer(self) -> bool:
         rate = self.encoders.layer_drop_rate
         return self.training and rate > 0 and torch.rand(1).item() < rate
-
-
-def check_sizes(
-    name: str,
-    *,
-    output_size: int,
-    attention_heads: int,
-    linear_units: int,
-    num_blocks: int,
-    **rates: float,
-) -> None:
-    """Refuse sizes with which no encoder can be built, before one is.
-
-    Args:
-        name: Of the encoder in the configuration, for messages.
-        output_size: Dimension of attention.
-        attention_heads: Its heads.
-        linear_units: Units of the feed-forward part.
-        num_blocks: Layers.
-        rates: Probabilities by their key, in [0, 1).
-
-    Raises:
-        ValueError: a size or a rate is out of range.
-    """
-    sizes = {
-        "output_size": output_size,
-        "attention_heads": attention_heads,
-        "linear_units": linear_units,
-        "num_blocks": num_blocks,
-    }
-    for key, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{key}={value} of {name} must be at least 1")
-    # Positions are sines and cosines in turn, so it is even besides.
-    unit = math.lcm(attention_heads, 2)
-    if output_size % unit:
-        larger = output_size + unit - output_size % unit
-        near = [str(size) for size in (larger - unit, larger) if size > 0]
-        raise ValueError(
-            f"output_size={output_size} of {name} must be even and a multiple of "
-            f"attention_heads={attention_heads}; use output_size: {' or '.join(near)}"
-        )
-    for key, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise ValueError(f"{key}={rate} of {name} must be from 0 to below 1")
-
-
-def activation_module(name: str, activation_type: str) -> torch.nn.Module:
-    """Return the activation of that name in a configuration.
-
-    Args:
-        name: Of the encoder, for messages.
-        activation_type: As for ESPnet's encoders.
-
-    Raises:
-        ValueError: there is none of that name; says the nearest.
-    """
-    try:
-        return get_activation(activation_type)
-    except KeyError:
-        near = difflib.get_close_matches(activation_type, ACTIVATIONS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"activation_type={activation_type!r} of {name} must be one of "
-            f"{', '.join(ACTIVATIONS)}{hint}"
-        ) from None
-
-
-def positionwise(
-    name: str,
-    positionwise_layer_type: str,
-    output_size: int,
-    linear_units: int,
-    dropout_rate: float,
-    *activation: torch.nn.Module,
-) -> Callable[[], torch.nn.Module]:
-    """Return what makes the feed-forward part of a layer.
-
-    Raises:
-        ValueError: the type convolves over time, which cannot stream.
-    """
-    if positionwise_layer_type != "linear":
-        raise ValueError(
-            f"positionwise_layer_type={positionwise_layer_type!r} cannot stream in "
-            f"{name}: it convolves over future frames that no mask controls; use "
-            "positionwise_layer_type: linear"
-        )
-    return lambda: PositionwiseFeedForward(
-        output_size, linear_units, dropout_rate, *activation
-    )

@@ -8,10 +8,11 @@ import torch
 
 from espnet_dynlook.compat import espnet_nets
 from espnet_dynlook.encoder.attention import MaskedMultiHeadedAttention
-from espnet_dynlook.encoder.base import DynlookEncoder, check_sizes, positionwise
+from espnet_dynlook.encoder.base import DynlookEncoder
 from espnet_dynlook.encoder.layers import DynlookTransformerLayer
+from espnet_dynlook.encoder.masks import make_kind
+from espnet_dynlook.encoder.parts import check_sizes, positionwise
 from espnet_dynlook.encoder.subsampling import arithmetic_of, input_layer_module
-from espnet_dynlook.lookahead.kinds import FixedLookahead
 
 _embedding = espnet_nets("pytorch_backend.transformer.embedding")
 
@@ -50,13 +51,27 @@ class DynlookTransformerEncoder(DynlookEncoder):
         use_flash_attn: Accepted; attention is always one call of torch's
             scaled_dot_product_attention, which chooses its kernel itself.
         use_sdpa: Likewise.
-        lookahead: causal, layerwise, chunked or full.
-        lookahead_frames: R, future frames in one layer (for layerwise and chunked;
-            chunks have R + 1 frames).
+        lookahead: causal, layerwise, chunked, full, dynamic (learned), or random (drawn
+            for every batch of the training: a parent for the others; in evaluation
+            chunks of ``lookahead_frames`` + 1 frames).
+        lookahead_frames: R, future frames in one layer, at most for dynamic and random
+            (chunks and learned segments have at most R + 1 frames).
         lookahead_total: Future frames summed over the layers, instead of
             ``lookahead_frames`` (layerwise only); the remainder goes to the lowest.
         left_context: Past frames that a row sees in one layer; -1: all.
         causal_conv: Accepted, as for dynlook_conformer; there is no convolution here.
+        lookahead_scheduler: For dynamic: frame, sequential or segment.
+        lookahead_layers: For frame and sequential: layers (from 1) that look ahead;
+            null: all.
+        share_wait: Whether a row also sees what earlier rows have waited for.
+        scheduler_hidden: Units of a scheduler.
+        scheduler_bias: Added to the gates' logits: above 0, they are open at first.
+        scheduler_detach: Whether the encoder gets no gradient through the schedulers.
+        scheduler_noise: Scale of the logistic noise on the logits in training.
+        scheduler_tau: Temperature of the gates at first and at the end.
+        scheduler_anneal: Fraction of the training after which masks are rounded, with
+            straight-through gradients.
+        scheduler_lr_factor: What the schedulers' learning rate is multiplied by.
 
     Raises:
         ValueError: a value is out of range or cannot stream; the message says which and
@@ -92,6 +107,16 @@ class DynlookTransformerEncoder(DynlookEncoder):
         lookahead_total: int | None = None,
         left_context: int = -1,
         causal_conv: bool = True,
+        lookahead_scheduler: str = "segment",
+        lookahead_layers: list[int] | None = None,
+        share_wait: bool = False,
+        scheduler_hidden: int = 64,
+        scheduler_bias: float = 2.5,
+        scheduler_detach: bool = True,
+        scheduler_noise: float = 1.0,
+        scheduler_tau: list[float] = [1.0, 0.2],  # noqa: B006, never changed
+        scheduler_anneal: float = 0.8,
+        scheduler_lr_factor: float = 3.0,
     ):
         check_sizes(
             NAME,
@@ -128,7 +153,6 @@ class DynlookTransformerEncoder(DynlookEncoder):
                 concat_after,
             )
 
-        kind = FixedLookahead(lookahead, num_blocks, lookahead_frames, lookahead_total)
         super().__init__(
             name=NAME,
             output_size=output_size,
@@ -147,7 +171,24 @@ class DynlookTransformerEncoder(DynlookEncoder):
             normalize_before=normalize_before,
             interctc_layer_idx=interctc_layer_idx,
             interctc_use_conditioning=interctc_use_conditioning,
-            kind=kind,
+            # After the layers, so that equal seeds give them equal weights.
+            kind=make_kind(
+                lookahead,
+                output_size,
+                num_blocks,
+                lookahead_frames,
+                lookahead_total,
+                scheduler=lookahead_scheduler,
+                share_wait=share_wait,
+                layers=lookahead_layers,
+                hidden=scheduler_hidden,
+                bias=scheduler_bias,
+                detach=scheduler_detach,
+                noise=scheduler_noise,
+                tau=scheduler_tau,
+                anneal=scheduler_anneal,
+                lr_factor=scheduler_lr_factor,
+            ),
             left_context=left_context,
         )
 

@@ -61,6 +61,11 @@ class FixedLookahead:
                 f"{self.kind}; for no lookahead set lookahead: causal"
             )
 
+    @property
+    def name(self) -> str:
+        """Return the kind's name in a configuration."""
+        return self.kind
+
     def frames_per_layer(self) -> tuple[int, ...] | None:
         """Return R of each layer, lowest first, or None where there is no band."""
         if self.kind == "full":

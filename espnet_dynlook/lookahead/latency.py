@@ -104,20 +104,3 @@ class LookaheadLatency:
         if self.max == float("inf"):
             return "waits for the end of the utterance"
         return f"{self.mean:.0f} ms (p50 {self.p50:.0f}, p90 {self.p90:.0f})"
-
-
-@dataclass(frozen=True)
-class LookaheadTrace:
-    """What an encoder looked at in its last forward pass.
-
-    Attributes:
-        bands: L tensors (B or 1, T, R_l), lowest layer first; None without a band.
-        lengths: Frames of each utterance after subsampling, (B,).
-    """
-
-    bands: tuple[torch.Tensor, ...] | None
-    lengths: torch.Tensor
-
-    def algorithmic_latency(self) -> torch.Tensor:
-        """Return the latency of each frame in frames, (B, T), 0 past the end."""
-        return algorithmic_latency(self.bands, self.lengths)

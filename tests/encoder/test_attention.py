@@ -11,6 +11,7 @@ from espnet_dynlook.encoder.attention import (
     distances_to_keys,
 )
 from espnet_dynlook.lookahead import naive as naive_lookahead
+from espnet_dynlook.lookahead.bands import log_weights
 
 
 def test_distances_to_keys_picks_the_distance_of_each_key():
@@ -30,7 +31,9 @@ def test_mask_is_what_the_definition_allows(seed, left_context):
     num_frames, ahead = 7, seed % 4
     band = (torch.rand(2, num_frames, ahead, generator=generator) < 0.5).float()
     lengths = torch.tensor([num_frames, 5])
-    mask = additive_mask(num_frames, band, lengths, left_context, torch.float32)
+    mask = additive_mask(
+        num_frames, log_weights(band), lengths, left_context, torch.float32
+    )
     for b in range(2):
         for i in range(num_frames):
             for j in range(num_frames):
@@ -50,7 +53,7 @@ def test_soft_weights_equal_the_definition_with_gradients():
     band = torch.rand(num_frames, ahead, dtype=torch.float64, requires_grad=True)
 
     lengths = torch.tensor([num_frames])
-    mask = additive_mask(num_frames, band, lengths, 2, torch.float64)
+    mask = additive_mask(num_frames, log_weights(band), lengths, 2, torch.float64)
     fast = layer(x[None], pos_emb[None], mask)[0]
     weights = torch.zeros(num_frames, num_frames, dtype=torch.float64)
     for i in range(num_frames):

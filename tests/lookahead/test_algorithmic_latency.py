@@ -9,9 +9,9 @@ from espnet_dynlook.lookahead import naive
 from espnet_dynlook.lookahead.kinds import FixedLookahead
 from espnet_dynlook.lookahead.latency import (
     LookaheadLatency,
-    LookaheadTrace,
     algorithmic_latency,
 )
+from espnet_dynlook.lookahead.trace import LookaheadTrace
 
 
 def random_case(seed):

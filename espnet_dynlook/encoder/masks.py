@@ -1,0 +1,132 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""The attention masks of a forward pass, layer by layer, and the trace of them."""
+
+import torch
+
+from espnet_dynlook.encoder.attention import additive_mask
+from espnet_dynlook.lookahead.bands import log_weights
+from espnet_dynlook.lookahead.dynamic import DynamicLookahead, Waits
+from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.lookahead.random import RandomLookahead
+from espnet_dynlook.lookahead.trace import LookaheadTrace
+
+Kind = FixedLookahead | RandomLookahead | DynamicLookahead
+
+
+def make_kind(
+    name: str,
+    size: int,
+    num_layers: int,
+    frames: int,
+    total: int | None,
+    **scheduler: object,
+) -> Kind:
+    """Return what a configuration asks for.
+
+    Args:
+        name: ``lookahead`` in the configuration.
+        size: Dimension of the layers.
+        num_layers: L.
+        frames: ``lookahead_frames``.
+        total: ``lookahead_total``.
+        scheduler: The other arguments of ``DynamicLookahead``.
+
+    Raises:
+        ValueError: a value is out of range or does not belong to the kind.
+    """
+    if name not in ("dynamic", "random"):
+        return FixedLookahead(name, num_layers, frames, total)
+    if total is not None:
+        raise ValueError(
+            f"lookahead_total={total} belongs to lookahead: layerwise, not to {name}; "
+            "use lookahead_frames"
+        )
+    if name == "dynamic":
+        return DynamicLookahead(size, num_layers, frames, **scheduler)  # type: ignore
+    return RandomLookahead(num_layers, frames)
+
+
+class LayerMasks:
+    """Gives each layer of a forward pass its mask, when its input is there.
+
+    Args:
+        kind: What fills the masks in.
+        training: Whether this is a training step.
+        num_layers: L.
+        lengths: Frames of each utterance (B,).
+        left_context: Past frames that a row sees in one layer; -1: all.
+        x: Input of the first layer (B, T, size).
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        training: bool,
+        num_layers: int,
+        lengths: torch.Tensor,
+        left_context: int,
+        x: torch.Tensor,
+    ):
+        self.lengths = lengths
+        self.left_context = left_context
+        self.num_frames = x.size(1)
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        self.dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        self.scheduler = kind if isinstance(kind, DynamicLookahead) else None
+        self.waits: list[Waits | None] = [None] * num_layers
+        self.bands: list[torch.Tensor] | None = None
+        if isinstance(kind, DynamicLookahead):
+            nothing = torch.zeros(1, self.num_frames, 0, device=x.device)
+            self.bands = [nothing] * num_layers
+        else:
+            if isinstance(kind, FixedLookahead):
+                fixed = kind.bands(self.num_frames, x.device)
+            elif training:
+                fixed = kind.draw(self.num_frames, x.device)
+            else:
+                fixed = kind.evaluated().bands(self.num_frames, x.device)
+            self.bands = None if fixed is None else list(fixed)
+        self._made: dict[int, torch.Tensor] = {}
+
+    def layer(self, number: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the additive mask of a layer (B or 1, 1, T, T); equal bands share one.
+
+        Args:
+            number: Of the layer, from 1.
+            x: Its input (B, T, size).
+        """
+        wait = self._decide(number, x)
+        band = None if self.bands is None else self.bands[number - 1]
+        if id(band) not in self._made:
+            seen = None
+            if wait is not None:
+                seen = wait.seen
+            elif band is not None:
+                seen = log_weights(band)
+            self._made[id(band)] = additive_mask(
+                self.num_frames, seen, self.lengths, self.left_context, self.dtype
+            )
+        return self._made[id(band)]
+
+    def _decide(self, number: int, x: torch.Tensor) -> Waits | None:
+        scheduler = self.scheduler
+        if scheduler is None or not scheduler.looks_ahead(number):
+            return None
+        assert self.bands is not None
+        if scheduler.shared and self.waits[0] is not None:
+            return self.waits[0]
+        wait = scheduler(number, x, self.lengths)
+        # Segments are the same in all layers, also in one that is not run this time.
+        layers = range(len(self.waits)) if scheduler.shared else [number - 1]
+        for layer in layers:
+            self.waits[layer] = wait
+            self.bands[layer] = wait.band
+        return wait
+
+    def trace(self) -> LookaheadTrace:
+        """Return what the layers looked at, once all have their masks."""
+        bands = None if self.bands is None else tuple(self.bands)
+        waits = tuple(self.waits) if self.scheduler is not None else None
+        return LookaheadTrace(bands, self.lengths, waits)

@@ -1,0 +1,293 @@
+"""Dynamic lookahead: bands that a scheduler fills in, soft in training, then rounded.
+
+ANCAT-style (Strimel et al., https://arxiv.org/abs/2305.04159): the gates are relaxed
+with a temperature that falls during training, and rounded at inference.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from espnet_dynlook.lookahead.bands import (
+    CLOSED,
+    ahead,
+    contiguous_log_band,
+    inside,
+    rounded,
+    straight_through,
+)
+from espnet_dynlook.lookahead.closing import close_band
+from espnet_dynlook.lookahead.random import segment_band
+from espnet_dynlook.lookahead.scheduler import (
+    FrameScheduler,
+    SegmentScheduler,
+    SequentialScheduler,
+    forced_ends,
+)
+
+SCHEDULERS = ("frame", "sequential", "segment")
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What a scheduler decided for the rows of a layer.
+
+    Attributes:
+        band: What is waited for, in [0, 1], with gradients in training (B, T, R).
+        seen: Log weights that attention adds, after sharing (B, T, R).
+        hard: ``band`` rounded, without noise and gradients (B, T, R).
+        gates: Probabilities of going on, without noise: (B, T, R), or (B, T) for
+            segments.
+        decided: Which gates were decisions that were reached; shape of ``gates``.
+    """
+
+    band: torch.Tensor
+    seen: torch.Tensor
+    hard: torch.Tensor
+    gates: torch.Tensor
+    decided: torch.Tensor
+
+
+class DynamicLookahead(torch.nn.Module):
+    """The schedulers of an encoder, and how far their annealing is.
+
+    Args:
+        size: Dimension of the encoder's layers.
+        num_layers: L.
+        frames: R, the most future frames in one layer.
+        scheduler: ``frame`` (decides when a frame arrives), ``sequential`` (decides
+            frame by frame whether to wait for the next one) or ``segment`` (all layers
+            see to the end of a learned segment of at most R + 1 frames).
+        share_wait: Whether rows also see what earlier rows waited for.
+        layers: Layers from 1 that look ahead; None: all. Not for ``segment``.
+        hidden: Units of a scheduler.
+        bias: Added to every gate's logit: gates are open at first.
+        detach: Whether the encoder gets no gradient through the scheduler's input.
+        noise: Scale of the logistic noise that training adds to the logits.
+        tau: Temperature of the gates at the beginning and at the end.
+        anneal: Fraction of the training after which masks are rounded, with
+            straight-through gradients.
+        lr_factor: What the schedulers' learning rate is multiplied by.
+
+    Raises:
+        ValueError: a value is out of range; says what to write instead.
+    """
+
+    progress: torch.Tensor
+    name = "dynamic"
+
+    def __init__(
+        self,
+        size: int,
+        num_layers: int,
+        frames: int,
+        scheduler: str = "segment",
+        share_wait: bool = False,
+        layers: Sequence[int] | None = None,
+        hidden: int = 64,
+        bias: float = 2.5,
+        detach: bool = True,
+        noise: float = 1.0,
+        tau: Sequence[float] = (1.0, 0.2),
+        anneal: float = 0.8,
+        lr_factor: float = 3.0,
+    ):
+        super().__init__()
+        _check(num_layers, frames, scheduler, layers, hidden, noise, tau, anneal)
+        if lr_factor <= 0:
+            raise ValueError(f"scheduler_lr_factor={lr_factor} must be above 0, like 3")
+        self.num_layers = num_layers
+        self.frames = frames
+        self.shared = scheduler == "segment"  # one decision for all layers
+        self.share_wait = share_wait
+        self.detach = detach
+        self.noise = noise
+        self.tau = (float(tau[0]), float(tau[1]))
+        self.anneal = anneal
+        self.lr_factor = lr_factor
+        # ESPnet averages the checkpoints' floats and sums their integers.
+        self.register_buffer("progress", torch.zeros(()))
+        self.wait = 0.5
+        self.soft_in_evaluation = False
+        looking = range(1, num_layers + 1) if layers is None else sorted(set(layers))
+        if self.shared:
+            self.segments = SegmentScheduler(size, hidden, bias)
+        else:
+            make = FrameScheduler if scheduler == "frame" else SequentialScheduler
+            self.layers = torch.nn.ModuleDict(
+                {str(layer): make(size, frames, hidden, bias) for layer in looking}
+            )
+
+    @property
+    def annealed(self) -> bool:
+        """Whether training has come to where masks are rounded."""
+        return float(self.progress) >= self.anneal
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the gates now: falls exponentially until the rounding."""
+        start, end = self.tau
+        return start * (end / start) ** min(float(self.progress) / self.anneal, 1.0)
+
+    def set_progress(self, progress: float) -> None:
+        """Set how much of the training is done, in [0, 1]."""
+        self.progress.fill_(progress)
+
+    def set_wait(self, wait: float) -> None:
+        """Set how much the caller is ready to wait, from 0 to 1, the most.
+
+        Raises:
+            ValueError: it is out of range.
+        """
+        if not 0 <= wait <= 1:
+            raise ValueError(f"wait={wait} must be from 0 to 1, the longest")
+        self.wait = float(wait)
+
+    @contextlib.contextmanager
+    def soft_masks(self) -> Iterator[None]:
+        """Use soft masks in evaluation too inside a ``with`` block."""
+        before, self.soft_in_evaluation = self.soft_in_evaluation, True
+        try:
+            yield
+        finally:
+            self.soft_in_evaluation = before
+
+    def looks_ahead(self, layer: int) -> bool:
+        """Say whether a layer, from 1, may see future frames."""
+        return self.shared or str(layer) in self.layers
+
+    def forward(self, layer: int, x: torch.Tensor, lengths: torch.Tensor) -> Waits:
+        """Decide for the rows of one layer, or of all for ``segment``.
+
+        Args:
+            layer: From 1; not used by ``segment``.
+            x: Input of the layer, or of the first one for ``segment`` (B, T, size).
+            lengths: Frames of each utterance (B,).
+        """
+        x = x.detach() if self.detach else x
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            wait = x.new_tensor(self.wait)
+            if self.shared:
+                return self._segment_waits(self.segments(x, wait), lengths)
+            return self._row_waits(self.layers[str(layer)](x, wait), lengths)
+
+    def _noisy(self, z: torch.Tensor) -> torch.Tensor:
+        if not (self.training and self.noise > 0):
+            return z
+        uniform = torch.rand_like(z).clamp(1e-6, 1 - 1e-6)
+        return z + self.noise * (uniform.log() - (-uniform).log1p())
+
+    def _row_waits(self, z: torch.Tensor, lengths: torch.Tensor) -> Waits:
+        """Turn logits (B, T, R) into waits of their own for every row."""
+        tau = self.temperature
+        valid = inside(z.shape[1], self.frames, lengths)
+        log_gates = torch.nn.functional.logsigmoid(z.detach() / tau)
+        clean = contiguous_log_band(log_gates).masked_fill(~valid, CLOSED)
+        hard = rounded(clean)
+        before = torch.nn.functional.pad(hard[:, :, :-1], (1, 0)) > CLOSED
+        soft = contiguous_log_band(
+            torch.nn.functional.logsigmoid(self._noisy(z) / tau)
+        ).masked_fill(~valid, CLOSED)
+        return self._waits(soft, hard, rounded(soft), log_gates.exp(), before & valid)
+
+    def _segment_waits(self, z: torch.Tensor, lengths: torch.Tensor) -> Waits:
+        """Turn logits (B, T) into segments: whole ones, whatever the gates' product."""
+        tau = self.temperature
+        valid = inside(z.shape[1], self.frames, lengths)
+        hard, forced = self._segments(z.detach(), valid)
+        noisy = self._noisy(z)
+        sampled, cut = (hard, forced) if noisy is z else self._segments(noisy, valid)
+        soft = contiguous_log_band(
+            ahead(torch.nn.functional.logsigmoid(noisy / tau), self.frames)
+        )
+        # What a forced end cuts off is not seen, however open the gates are.
+        whole = segment_band(cut, self.frames) & valid
+        soft = soft.masked_fill(~whole, CLOSED)
+        gates = torch.sigmoid(z.detach() / tau)
+        return self._waits(soft, hard, sampled, gates, ~forced & valid[:, :, 0])
+
+    def _segments(
+        self, z: torch.Tensor, valid: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the log band of whole segments, and where their ends were forced."""
+        ends = z < 0
+        forced = forced_ends(ends, self.frames)
+        band = segment_band(ends | forced, self.frames) & valid
+        return torch.where(band, 0.0, CLOSED), forced
+
+    def _waits(
+        self,
+        soft: torch.Tensor,
+        hard: torch.Tensor,
+        sampled: torch.Tensor,
+        gates: torch.Tensor,
+        decided: torch.Tensor,
+    ) -> Waits:
+        """Choose between soft, straight-through and rounded, and share waits.
+
+        Args:
+            soft: Log band with noise and gradients.
+            hard: Rounded log band without noise.
+            sampled: Rounded log band with noise.
+            gates: As in ``Waits``.
+            decided: As in ``Waits``.
+        """
+        if self.training and self.annealed:
+            log_band = straight_through(sampled, soft)
+            band = straight_through(sampled.exp(), soft.exp())
+        elif self.training or self.soft_in_evaluation:
+            log_band, band = soft, soft.exp()
+        else:
+            log_band, band = hard, hard.exp()
+        seen = close_band(log_band) if self.share_wait else log_band
+        return Waits(band, seen, hard.exp(), gates, decided)
+
+
+def _check(
+    num_layers: int,
+    frames: int,
+    scheduler: str,
+    layers: Sequence[int] | None,
+    hidden: int,
+    noise: float,
+    tau: Sequence[float],
+    anneal: float,
+) -> None:
+    if scheduler not in SCHEDULERS:
+        raise ValueError(
+            f"lookahead_scheduler={scheduler!r} must be one of {', '.join(SCHEDULERS)}"
+        )
+    if frames < 1:
+        raise ValueError(
+            f"lookahead_frames={frames} must be at least 1 for lookahead: dynamic; for "
+            "no lookahead set lookahead: causal"
+        )
+    if layers is not None:
+        outside = [layer for layer in layers if not 1 <= layer <= num_layers]
+        if outside or not layers:
+            raise ValueError(
+                f"lookahead_layers={list(layers)} must name layers in 1 .. "
+                f"{num_layers}; leave it out for all"
+            )
+        if scheduler == "segment":
+            raise ValueError(
+                f"lookahead_layers={list(layers)} does not go with lookahead_scheduler:"
+                " segment, whose layers share their segments; leave it out"
+            )
+    if hidden < 1:
+        raise ValueError(f"scheduler_hidden={hidden} must be at least 1, like 64")
+    if noise < 0:
+        raise ValueError(f"scheduler_noise={noise} must be 0 (none) or above")
+    if len(tau) != 2 or min(tau) <= 0 or tau[0] < tau[1]:
+        raise ValueError(
+            f"scheduler_tau={list(tau)} must be two temperatures above 0, the first at "
+            "the beginning and not lower, like [1.0, 0.2]"
+        )
+    if not 0 < anneal <= 1:
+        raise ValueError(
+            f"scheduler_anneal={anneal} must be above 0 and at most 1, the whole "
+            "training, like 0.8"
+        )

@@ -1,0 +1,75 @@
+"""Random lookahead: masks drawn a batch, for models that are at home under any mask."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.lookahead.scheduler import forced_ends
+
+_Bands = tuple[torch.Tensor, ...] | None
+
+
+@dataclass(frozen=True)
+class RandomLookahead:
+    """Draws a mask for every batch in training; in evaluation, chunks of R + 1 frames.
+
+    One in six batches each: no lookahead; the whole utterance; a number of frames in
+    1 .. R over all layers together; segments of random lengths up to R + 1, the same in
+    all layers. Two in six: chunks of a random size in 2 .. R + 1 that begin anywhere.
+
+    Args:
+        num_layers: L.
+        frames: R.
+    """
+
+    num_layers: int
+    frames: int
+    name = "random"
+
+    def evaluated(self) -> FixedLookahead:
+        """Return the kind that holds in evaluation."""
+        return FixedLookahead("chunked", self.num_layers, self.frames)
+
+    def draw(self, num_frames: int, device: torch.device) -> _Bands:
+        """Return bands (1, T, R_l), or None for the whole utterance.
+
+        Drawn on the CPU, so that a seed means the same on every device.
+        """
+        choice = int(torch.randint(6, ()))
+        if choice == 0:
+            return FixedLookahead("causal", self.num_layers).bands(num_frames, device)
+        if choice == 1:
+            return None
+        frames = int(torch.randint(1, self.frames + 1, ()))
+        if choice == 2:
+            kind = FixedLookahead("layerwise", self.num_layers, total=frames)
+            return kind.bands(num_frames, device)
+        if choice == 3:
+            rate = torch.rand(()) * 0.9 + 0.05
+            ends = torch.rand(1, num_frames) < rate
+            ends |= forced_ends(ends, self.frames)
+            frames = self.frames
+        else:
+            phase = int(torch.randint(frames + 1, ()))
+            ends = ((torch.arange(num_frames) + phase) % (frames + 1) == frames)[None]
+        band = segment_band(ends, frames).float().to(device)
+        return (band,) * self.num_layers
+
+
+def segment_band(ends: torch.Tensor, frames: int) -> torch.Tensor:
+    """Return the band of rows that see to the end of their segment.
+
+    Args:
+        ends: Whether a segment ends after a frame, (B, T) bool.
+        frames: R.
+
+    Returns:
+        (B, T, R) bool.
+    """
+    # before[j]: ends before frame j. Frame i + d is seen where there is none between.
+    before = F.pad(ends.long().cumsum(dim=1)[:, :-1], (1, frames), value=-1)
+    before[:, 0] = 0
+    windows = before[:, 1:].unfold(1, frames, 1)  # (B, T, R)
+    return windows == before[:, : ends.shape[1], None]

@@ -1,0 +1,147 @@
+"""Schedulers: networks that decide how long a frame waits.
+
+Each returns gate logits z; the probability of going on waiting is sigmoid(z / tau). No
+decision looks at a frame that it has not waited for.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+#: Logits stay within this, so that no gate is beyond the reach of a gradient.
+BOUND = 8.0
+
+
+def bounded(z: torch.Tensor) -> torch.Tensor:
+    """Keep logits within ``BOUND``, smoothly."""
+    return BOUND * torch.tanh(z / BOUND)
+
+
+class _Hidden(torch.nn.Module):
+    """A hidden layer that also knows how much the caller is ready to wait.
+
+    Args:
+        size: Dimension of the input.
+        hidden: Units.
+    """
+
+    def __init__(self, size: int, hidden: int):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(size)
+        self.linear = torch.nn.Linear(size, hidden)
+        self.wait = torch.nn.Linear(1, hidden, bias=False)
+
+    def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
+        """Return (B, T, hidden) of x (B, T, size) and wait () in 0 .. 1."""
+        willing = self.wait((2 * wait - 1).reshape(1))
+        return F.silu(self.linear(self.norm(x)) + willing)
+
+
+def _starting_at_zero(layer: torch.nn.Linear) -> torch.nn.Linear:
+    torch.nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+class FrameScheduler(torch.nn.Module):
+    """Decides when frame i arrives, from x_i alone: z(i, d) = MLP(x_i)_d.
+
+    Args:
+        size: Dimension of x.
+        frames: R.
+        hidden: Units of the hidden layer.
+        bias: Added to every logit.
+    """
+
+    def __init__(self, size: int, frames: int, hidden: int, bias: float):
+        super().__init__()
+        self.bias = bias
+        self.hidden = _Hidden(size, hidden)
+        self.out = _starting_at_zero(torch.nn.Linear(hidden, frames))
+
+    def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, T, R) of x (B, T, size)."""
+        return bounded(self.out(self.hidden(x, wait)) + self.bias)
+
+
+class SequentialScheduler(torch.nn.Module):
+    """Decides to wait for frame i + d after having seen frame i + d - 1.
+
+    ::
+
+        z(i, d) = <a(x_i), b(x_{i+d-1})> / sqrt(h) + u(x_i) + v(x_{i+d-1}) + c_d
+
+    Args:
+        size: Dimension of x.
+        frames: R.
+        hidden: h.
+        bias: Added to every logit.
+    """
+
+    def __init__(self, size: int, frames: int, hidden: int, bias: float):
+        super().__init__()
+        self.frames = frames
+        self.bias = bias
+        self.hidden = _Hidden(size, hidden)
+        self.waiting = torch.nn.Linear(hidden, hidden, bias=False)  # a
+        self.seen = _starting_at_zero(torch.nn.Linear(hidden, hidden, bias=False))  # b
+        self.waiting_alone = _starting_at_zero(torch.nn.Linear(hidden, 1))  # u
+        self.seen_alone = _starting_at_zero(torch.nn.Linear(hidden, 1, bias=False))  # v
+        self.distance = torch.nn.Parameter(torch.zeros(frames))  # c
+
+    def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, T, R) of x (B, T, size)."""
+        h = self.hidden(x, wait)  # (B, T, h)
+        num_frames = x.shape[1]
+        seen = torch.cat((self.seen(h), self.seen_alone(h)), dim=2)
+        # Past the end there is nothing to wait for, so any value will do there.
+        seen = F.pad(seen, (0, 0, 0, self.frames - 1))
+        seen = seen.unfold(1, num_frames, 1).transpose(2, 3)  # (B, R, T, h + 1)
+        product = torch.einsum("bth,brth->btr", self.waiting(h), seen[..., :-1])
+        z = product / math.sqrt(h.shape[2]) + seen[..., -1].transpose(1, 2)
+        return bounded(z + self.waiting_alone(h) + self.distance + self.bias)
+
+
+class SegmentScheduler(torch.nn.Module):
+    """Says after each frame whether its segment goes on, from a causal convolution.
+
+    Args:
+        size: Dimension of x.
+        hidden: Units of the hidden layer.
+        bias: Added to every logit.
+        kernel_size: Frames that a decision sees, the last of them its own.
+    """
+
+    def __init__(self, size: int, hidden: int, bias: float, kernel_size: int = 9):
+        super().__init__()
+        self.bias = bias
+        self.hidden = _Hidden(size, hidden)
+        self.depthwise = torch.nn.Conv1d(hidden, hidden, kernel_size, groups=hidden)
+        self.mix = torch.nn.Linear(hidden, hidden)
+        self.out = _starting_at_zero(torch.nn.Linear(hidden, 1))
+
+    def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, T) of x (B, T, size): that no segment ends here."""
+        h = self.hidden(x, wait)
+        past = self.depthwise.kernel_size[0] - 1
+        around = self.depthwise(F.pad(h.transpose(1, 2), (past, 0))).transpose(1, 2)
+        h = h + F.silu(self.mix(F.silu(around)))
+        return bounded(self.out(h)[..., 0] + self.bias)
+
+
+def forced_ends(ends: torch.Tensor, frames: int) -> torch.Tensor:
+    """Return where a segment has to end because it has R + 1 frames.
+
+    Args:
+        ends: Whether a segment ends after a frame by itself, (B, T) bool.
+        frames: R.
+
+    Returns:
+        (B, T) bool; counted from the last end of either kind.
+    """
+    index = torch.arange(ends.shape[1], device=ends.device)
+    begins = F.pad(ends[:, :-1], (1, 0), value=True)
+    start = torch.where(begins, index, 0).cummax(dim=1).values
+    return (index - start) % (frames + 1) == frames
