@@ -37,8 +37,16 @@ def evaluate_set(
     files: Sequence[DataFile],
     alignment: Mapping[str, Words] | None,
     folder: Path,
+    write_alignment: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate one set and write its folder; ``result.json`` says that it is whole.
+
+    Args:
+        evaluation: The model, under a kind of lookahead.
+        files: Of the set.
+        alignment: The words of each utterance, for token delays.
+        folder: Where to write.
+        write_alignment: CTM file for the words that the model itself finds.
 
     Raises:
         ConfigError: the set has no transcripts, or the alignment is of another set.
@@ -65,8 +73,8 @@ def evaluate_set(
         waits[key] = [] if result is None else result.latencies.tolist()
     if alignment is not None and rows.keys().isdisjoint(alignment):
         raise config.ConfigError(f"--alignment has no utterance of {texts[0]}")
-    if evaluation.aligns:
-        write_ctm(folder / "words.ctm", aligned)
+    if write_alignment is not None:
+        write_ctm(write_alignment, aligned)
     for name, lines in (
         ("utterances.jsonl", [json.dumps(row) for row in rows.values()]),
         ("text", [f"{key} {row['text']}".rstrip() for key, row in rows.items()]),
@@ -122,20 +130,23 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output_dir", required=True, type=Path)
     parser.add_argument(
         "--override",
+        nargs="+",
         metavar="KIND",
-        help="a fixed kind of lookahead in place of the model's own: causal, full, "
-        "chunked:7, layerwise:1, layerwise_total:5",
+        help="fixed kinds of lookahead in place of the model's own, each in a folder "
+        "of its name below --output_dir: causal, full, chunked:7, layerwise:1, "
+        "layerwise_total:5",
     )
     parser.add_argument(
         "--alignment",
         type=Path,
         help="words with their times, for token delays: a CTM file, or a folder with "
-        "SET/words.ctm, as --write_alignment leaves it",
+        "SET.ctm, as --write_alignment leaves it",
     )
     parser.add_argument(
         "--write_alignment",
-        action="store_true",
-        help="write SET/words.ctm: the transcript aligned by this model under full "
+        type=Path,
+        metavar="DIR",
+        help="write SET.ctm there: the transcripts aligned by this model under full "
         "lookahead; token delays are then measured against it",
     )
     parser.add_argument("--ngpu", type=int, default=0, choices=[0, 1])
@@ -148,7 +159,7 @@ def read_words(alignment: Path | None, name: str) -> dict[str, Words] | None:
     """Read the words of a set; None without an alignment.
 
     Args:
-        alignment: A CTM file, or a folder with ``NAME/words.ctm``.
+        alignment: A CTM file, or a folder with ``NAME.ctm``.
         name: Of the set.
 
     Raises:
@@ -156,7 +167,7 @@ def read_words(alignment: Path | None, name: str) -> dict[str, Words] | None:
     """
     if alignment is None:
         return None
-    path = alignment / name / "words.ctm" if alignment.is_dir() else alignment
+    path = alignment / f"{name}.ctm" if alignment.is_dir() else alignment
     try:
         return read_ctm(path)
     except ValueError as error:
@@ -170,7 +181,8 @@ def main(cmd: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         cmd: Arguments as on the command line; None: those of this process.
 
     Returns:
-        The content of each set's result.json, by the set's name.
+        The content of each set's result.json, by the set's name, or by ``KIND/NAME``
+        under the kinds of ``--override``.
 
     Raises:
         CheckpointMismatch: the model file does not fit the configuration.
@@ -181,18 +193,31 @@ def main(cmd: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         level=args.log_level,
         format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
     )
+    if args.alignment is not None and args.write_alignment is not None:
+        raise config.ConfigError(
+            "--alignment and --write_alignment: the first is what token delays are "
+            "measured against, and so is what the second writes; give one of them"
+        )
     evaluation = SetEvaluation(args)
-    sets: dict[str, tuple[list[DataFile], Path]] = {}
+    sets: dict[str, tuple[list[DataFile], str]] = {}
     for folder in args.data_dir or []:
-        sets[folder.name] = (evaluation.files_of(folder), args.output_dir / folder.name)
+        sets[folder.name] = (evaluation.files_of(folder), folder.name)
     if args.data_path_and_name_and_type:
-        files = args.data_path_and_name_and_type
-        sets[args.output_dir.name] = (files, args.output_dir)
+        sets[args.output_dir.name] = (args.data_path_and_name_and_type, "")
     found = {}
-    for name, (files, folder) in sets.items():
-        words = read_words(args.alignment, name)
-        found[name] = evaluate_set(evaluation, files, words, folder)
-        logging.info(f"{name}: {json.dumps(found[name])}")
+    alignment = args.alignment
+    for number, kind in enumerate(args.override or [None]):
+        write = args.write_alignment if number == 0 else None
+        if number:  # the words are the same under every kind
+            alignment = alignment or args.write_alignment
+        evaluation.use_kind(kind, align=write is not None)
+        out = args.output_dir / (kind.replace(":", "_") if kind else "")
+        for name, (files, below) in sets.items():
+            words = read_words(alignment, name)
+            ctm = write / f"{name}.ctm" if write is not None else None
+            key = f"{kind}/{name}" if kind else name
+            found[key] = evaluate_set(evaluation, files, words, out / below, ctm)
+            logging.info(f"{key}: {json.dumps(found[key])}")
     return found
 
 

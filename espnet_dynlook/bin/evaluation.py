@@ -73,23 +73,17 @@ class SetEvaluation:
             args.asr_train_config, args.asr_model_file, device
         )
         model.eval()
-        encoder: Any = model.encoder
-        self.kind = getattr(getattr(encoder, "kind", None), "name", "offline")
-        override = None
-        if args.override is not None:
-            override = fixed_kind(args.override, len(encoder.encoders))
-            self.kind = args.override
-        self.aligns = args.write_alignment
+        self.model: Any = model
+        self.source = args.asr_train_config
         self.token_type = self.train_args.token_type
-        if (args.alignment or self.aligns) and self.token_type not in TOKEN_TYPES:
+        words_needed = args.alignment or args.write_alignment
+        if words_needed and self.token_type not in TOKEN_TYPES:
             raise config.ConfigError(
                 f"token_type: {self.token_type}: words with times are known only for "
                 f"{', '.join(TOKEN_TYPES)}; leave out the alignment"
             )
-        try:
-            self.evaluator = Evaluator(model, override, self.aligns)
-        except ValueError as error:
-            raise config.ConfigError(f"{args.asr_train_config}: {error}") from None
+        self.kind = ""
+        self.use_kind(None)
         if self.evaluator.timing.warning is not None:
             logging.warning(self.evaluator.timing.warning)
         self.preprocess: Any = DynlookASRTask.build_preprocess_fn(
@@ -101,6 +95,27 @@ class SetEvaluation:
                 "turns transcripts into tokens"
             )
         self.num_workers = args.num_workers
+
+    def use_kind(self, override: str | None, align: bool = False) -> None:
+        """Evaluate from now on under a kind of lookahead.
+
+        Args:
+            override: As ``fixed_kind`` reads it; None: the model's own.
+            align: Whether to align the transcripts, too.
+
+        Raises:
+            ConfigError: the model cannot do that.
+        """
+        encoder = self.model.encoder
+        own: Any = getattr(encoder, "kind", None)  # ESPnet's encoders have none
+        self.kind = override or getattr(own, "name", "offline")
+        fixed = None
+        if override is not None:
+            fixed = fixed_kind(override, len(encoder.encoders))
+        try:
+            self.evaluator = Evaluator(self.model, fixed, align)
+        except ValueError as error:
+            raise config.ConfigError(f"{self.source}: {error}") from None
 
     def files_of(self, folder: Path) -> list[DataFile]:
         """Return a data directory's files: those that the model was trained on.

@@ -51,7 +51,9 @@ def evaluate(corpus, expdir, tmp_path):
     """Return a function that evaluates; it returns the rows and the result."""
     from espnet_dynlook.bin import asr_evaluate
 
-    def run(*options, out="out"):
+    def run(*options, out="out", kind=None):
+        if kind is not None:
+            options = (*options, "--override", kind)
         found = asr_evaluate.main(
             [
                 *("--asr_train_config", f"{expdir}/config.yaml"),
@@ -60,10 +62,11 @@ def evaluate(corpus, expdir, tmp_path):
                 *("--output_dir", f"{tmp_path / out}", *options),
             ]
         )
-        folder = tmp_path / out / "valid"
+        folder = tmp_path / out / (kind or "").replace(":", "_") / "valid"
         lines = (folder / "utterances.jsonl").read_text().splitlines()
-        assert json.loads((folder / "result.json").read_text()) == found["valid"]
-        return {r["utt"]: r for r in map(json.loads, lines)}, found["valid"]
+        (result,) = found.values()
+        assert json.loads((folder / "result.json").read_text()) == result
+        return {r["utt"]: r for r in map(json.loads, lines)}, result
 
     return run
 
@@ -121,8 +124,8 @@ def test_loss_is_that_of_the_model_itself(corpus, expdir, evaluate):
     [("causal", 0), ("chunked:3", 1.5), ("layerwise:2", 4), ("layerwise_total:3", 3)],
 )
 def test_another_kind_in_place_of_the_models_own(evaluate, kind, frames):
-    _, causal = evaluate("--override", "causal")
-    rows, result = evaluate("--override", kind)
+    _, causal = evaluate(kind="causal")
+    rows, result = evaluate(kind=kind)
     assert result["kind"] == kind
     # Frames of 40 ms; the end of an utterance cuts waits short.
     wait = (result["latency_mean_ms"] - causal["latency_mean_ms"]) / 40
@@ -131,8 +134,8 @@ def test_another_kind_in_place_of_the_models_own(evaluate, kind, frames):
 
 
 def test_full_lookahead_waits_for_the_end(evaluate):
-    rows, _ = evaluate("--override", "full")
-    _, causal = evaluate("--override", "causal")
+    rows, _ = evaluate(kind="full")
+    _, causal = evaluate(kind="causal")
     row = rows["valid-00"]
     expected = (row["frames"] - 1) / 2 * 40 + causal["latency_mean_ms"]
     assert row["latency_mean_ms"] == pytest.approx(expected)
@@ -144,12 +147,12 @@ def test_full_lookahead_waits_for_the_end(evaluate):
 )
 def test_kind_that_is_none_is_named(evaluate, kind, named):
     with pytest.raises(ConfigError, match=f"--override {kind}.*{named}"):
-        evaluate("--override", kind)
+        evaluate(kind=kind)
 
 
 def test_alignment_has_every_word_of_the_audio(corpus, evaluate, tmp_path):
-    evaluate("--write_alignment")
-    words = read_ctm(tmp_path / "out/valid/words.ctm")
+    evaluate("--write_alignment", str(tmp_path / "words"))
+    words = read_ctm(tmp_path / "words/valid.ctm")
     for line in (corpus.root / "valid/text").read_text().splitlines()[:3]:
         utt, text = line.split()
         assert [one.word for one in words[utt]] == [text]
@@ -158,9 +161,9 @@ def test_alignment_has_every_word_of_the_audio(corpus, evaluate, tmp_path):
 
 
 def test_alignment_does_not_depend_on_the_kind(evaluate, tmp_path):
-    evaluate("--write_alignment", "--override", "causal", out="a")
-    evaluate("--write_alignment", "--override", "chunked:5", out="b")
-    a, b = ((tmp_path / x / "valid/words.ctm").read_text() for x in "ab")
+    evaluate("--write_alignment", str(tmp_path / "a"), kind="causal")
+    evaluate("--write_alignment", str(tmp_path / "b"), kind="chunked:5")
+    a, b = ((tmp_path / x / "valid.ctm").read_text() for x in "ab")
     assert a == b
 
 
@@ -174,9 +177,9 @@ def test_later_word_ends_make_delays_shorter(evaluate, tmp_path, monkeypatch):
     plain, result = evaluate()
     assert plain["valid-00"]["token_delays_ms"] is None
     assert result["token_delay_mean_ms"] is None
-    evaluate("--write_alignment")
-    words = read_ctm(tmp_path / "out/valid/words.ctm")
-    rows, before = evaluate("--alignment", str(tmp_path / "out"), out="again")
+    evaluate("--write_alignment", str(tmp_path / "words"))
+    words = read_ctm(tmp_path / "words/valid.ctm")
+    rows, before = evaluate("--alignment", str(tmp_path / "words"), out="again")
     delays = rows["valid-00"]["token_delays_ms"]
     assert delays
     shifted = {
@@ -215,3 +218,25 @@ def test_folder_without_the_files_of_the_training_is_named(evaluate, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"has no wav\.scp: .* wav\.scp and text"):
         evaluate("--data_dir", str(tmp_path / "empty"))
+
+
+def test_several_kinds_in_one_go_are_each_as_alone(evaluate, expdir, corpus, tmp_path):
+    from espnet_dynlook.bin import asr_evaluate
+
+    found = asr_evaluate.main(
+        [
+            *("--asr_train_config", f"{expdir}/config.yaml"),
+            *("--asr_model_file", f"{expdir}/1epoch.pth"),
+            *("--data_dir", f"{corpus.root}/valid", "--output_dir", f"{tmp_path}/all"),
+            *("--override", "causal", "chunked:3"),
+            *("--write_alignment", f"{tmp_path}/words"),
+        ]
+    )
+    for kind in ("causal", "chunked:3"):
+        words = str(tmp_path / "words")
+        assert found[f"{kind}/valid"] == evaluate("--alignment", words, kind=kind)[1]
+
+
+def test_two_alignments_are_refused(evaluate, tmp_path):
+    with pytest.raises(ConfigError, match="give one of them"):
+        evaluate("--alignment", "a.ctm", "--write_alignment", str(tmp_path))
