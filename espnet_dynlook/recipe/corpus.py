@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +93,17 @@ def split_off(
     )
 
 
-def write_sets(folder: Path, sets: dict[str, list[Recording]]) -> None:
+def write_sets(
+    folder: Path,
+    sets: dict[str, list[Recording]],
+    features: Mapping[str, Path] | None = None,
+) -> None:
     """Write one Kaldi data directory for each set and say what is in it.
+
+    Args:
+        folder: Where the directories go.
+        sets: What goes into each of them.
+        features: File of features of each utterance, in the place of its recording.
 
     Raises:
         CorpusError: A set is empty, or an utterance is in two sets or twice in one.
@@ -112,9 +121,12 @@ def write_sets(folder: Path, sets: dict[str, list[Recording]]) -> None:
             seen[recording.utt] = name
     for name, recordings in sets.items():
         data = DataDir(
-            wav={r.utt: str(r.path) for r in recordings},
+            wav={
+                r.utt: str(features[r.utt] if features else r.path) for r in recordings
+            },
             text={r.utt: r.text for r in recordings},
             utt2spk={r.utt: r.speaker for r in recordings},
+            extracted=features is not None,
         )
         write_data_dir(folder / name, data)
         speakers = len({r.speaker for r in recordings})
