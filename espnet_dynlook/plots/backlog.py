@@ -1,4 +1,4 @@
-"""Picture: the work that waits for a slow device over time, and what is left at the end.
+"""Picture: work that waits for a slow device, and what is left of it at the end.
 
 ``python -m espnet_dynlook.plots backlog --asr_model_file exp/asr_x/valid.loss.ave.pth
 --audio speech.flac --compute_budget 0.6 --output backlog.pdf``; several models are
@@ -50,9 +50,21 @@ class Backlog:
 
 
 def draw(backlogs: Sequence[Backlog]) -> Figure:
-    """Draw arriving work and backlog over time, a row of two panels a system."""
-    top = 1.1 * max(float(b.behind_ms.max()) for b in backlogs) + 1e-6
-    most = 1.1 * max(float(b.arriving.max()) for b in backlogs)
+    """Draw arriving work and backlog over time, a row of two panels a system.
+
+    The scales are common, but for systems that wait for the end of the utterance: they
+    would dwarf the others and have their own.
+    """
+    scales = []
+    for one in backlogs:
+        ends = one.utterance.bands is None
+        like = [b for b in backlogs if (b.utterance.bands is None) == ends]
+        scales.append(
+            (
+                1.1 * max(float(b.arriving.max()) for b in like),
+                1.1 * max(float(b.behind_ms.max()) for b in like) + 1e-6,
+            )
+        )
     end = max(b.utterance.seconds + b.upl_ms / 1000 for b in backlogs)
     with style():
         figure = new_figure(7.2, 0.4 + 2.1 * len(backlogs))
@@ -63,7 +75,9 @@ def draw(backlogs: Sequence[Backlog]) -> Figure:
             squeeze=False,
             height_ratios=[1, 1.6] * len(backlogs),
         )[:, 0]
-        for index, backlog in enumerate(backlogs):
+        for index, (backlog, (most, top)) in enumerate(
+            zip(backlogs, scales, strict=True)
+        ):
             _arriving(axes[2 * index], backlog, most)
             _behind(axes[2 * index + 1], backlog, top)
         axes[-1].set_xlim(0, end * 1.01)
@@ -131,7 +145,9 @@ def _behind(axes: Axes, backlog: Backlog, top: float) -> None:
     axes.set_ylim(0, top)
     axes.set_ylabel("backlog (ms)")
     worst = float(backlog.behind_ms.max())
-    panel_title(axes, f"time the device is behind after each frame: at most {worst:.0f} ms")
+    panel_title(
+        axes, f"time the device is behind after each frame: at most {worst:.0f} ms"
+    )
 
 
 def polyline(backlog: Backlog) -> tuple[np.ndarray, np.ndarray]:
@@ -181,6 +197,6 @@ def main(cmd: Sequence[str] | None = None) -> None:
             f"--compute_budget {args.compute_budget:g} must be above 0: 0.5 where the "
             "device computes a second of speech in half a second"
         )
-    from espnet_dynlook.plots.reading import read_backlogs
+    from espnet_dynlook.plots.device import read_backlogs
 
     save(draw(read_backlogs(args)), args.output)

@@ -148,5 +148,3 @@ def _layers(axes: Axes, curves: Curves, layers: list[str]) -> None:
             label=f"layer {name.removeprefix(LAYER)}" if ends else None,
         )
     _labels(axes, "mean lookahead by layer", "frames", True)
-
-

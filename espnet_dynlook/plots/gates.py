@@ -219,6 +219,6 @@ def main(cmd: Sequence[str] | None = None) -> None:
             "give one --asr_model_file and --audio (or --data and --utt), for the "
             "gates of an utterance, or --tensorboard, for the course of a training"
         )
-    from espnet_dynlook.plots.reading import read_sweep
+    from espnet_dynlook.plots.annealing import read_sweep
 
     save(draw(read_sweep(args, np.linspace(0.0, 1.0, STEPS))), args.output)

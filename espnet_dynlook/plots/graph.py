@@ -175,9 +175,7 @@ def _path(axes: Axes, bands: Sequence[np.ndarray], path: Path) -> None:
         path.steps, path.steps[1:], strict=False
     ):
         _arrow(axes, (source, below), (frame, layer), "-", 0.0)
-        weight = (
-            bands[below][frame, source - frame - 1] if source > frame else 1.0
-        )
+        weight = bands[below][frame, source - frame - 1] if source > frame else 1.0
         if weight < 0.995:
             axes.text(
                 (source + frame) / 2 + 0.12,
@@ -254,7 +252,9 @@ def window(path: Path, num_frames: int, frames: int) -> tuple[int, int]:
     return max(0, min(first, last - min(frames, num_frames) + 1)), last
 
 
-def slowest(latency: np.ndarray, start: float, frame_seconds: float, frames: int) -> int:
+def slowest(
+    latency: np.ndarray, start: float, frame_seconds: float, frames: int
+) -> int:
     """Return the frame that waits longest among so many from a time on.
 
     Raises:
@@ -312,7 +312,9 @@ def main(cmd: Sequence[str] | None = None) -> None:
     """
     args: Any = get_parser().parse_args(cmd)
     if len(args.asr_model_file) != 1 or args.frames < 2:
-        raise PlotError("a graph is of one model (--asr_model_file), and of 2 frames on")
+        raise PlotError(
+            "a graph is of one model (--asr_model_file), and of 2 frames on"
+        )
     from espnet_dynlook.plots.reading import read_utterances
 
     (utterance,) = read_utterances(args)

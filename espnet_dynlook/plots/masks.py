@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 from espnet_dynlook.plots.style import (
     BLUE,
     ORANGE,
-    PlotError,
     VERMILION,
+    PlotError,
     add_output,
     new_figure,
     panel_title,

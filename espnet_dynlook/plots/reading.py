@@ -15,10 +15,7 @@ import torchaudio.functional
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
-from espnet_dynlook.lookahead.compute import arrivals, backlog, work_per_layer
 from espnet_dynlook.lookahead.kinds import FixedLookahead
-from espnet_dynlook.plots.backlog import Backlog
-from espnet_dynlook.plots.gates import Sweep
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Utterance, Word
 from espnet_dynlook.plots.words import aligned, read_words, recognised
@@ -155,7 +152,10 @@ def _masks(encoder: Any, soft: bool) -> Iterator[None]:
     if not soft:
         yield
         return
-    if not hasattr(encoder, "soft_masks") or getattr(encoder, "scheduler", None) is None:
+    if (
+        not hasattr(encoder, "soft_masks")
+        or getattr(encoder, "scheduler", None) is None
+    ):
         raise PlotError(
             "--soft: the masks of this model are fixed, only those of lookahead: "
             "dynamic have soft ones; leave it out"
@@ -175,7 +175,7 @@ def _full_context(encoder: Any) -> Iterator[None]:
         yield
 
 
-def _encode(model: Any, speech: torch.Tensor) -> tuple[torch.Tensor, int]:
+def encode(model: Any, speech: torch.Tensor) -> tuple[torch.Tensor, int]:
     """Return the encoder's output (1, T, D) and T."""
     output, lengths = model.encode(speech, torch.tensor([speech.shape[1]]))
     output = output[0] if isinstance(output, tuple) else output
@@ -206,7 +206,7 @@ def observe(
     batch = torch.from_numpy(speech)[None]
     with _masks(model.encoder, soft):
         try:
-            output, frames = _encode(model, batch)
+            output, frames = encode(model, batch)
         except Exception as error:
             if type(error).__name__ != "TooShortUttError":
                 raise
@@ -254,7 +254,7 @@ def read_trace(
     seen = getattr(trace, "seen", None) or bands
     return Utterance(
         name=name,
-        kind=_kind_of(encoder),
+        kind=kind_of(encoder),
         num_layers=len(getattr(encoder, "encoders", [None])),
         frame_seconds=frame_seconds,
         latency_ms=latency.double().cpu().numpy(),
@@ -301,7 +301,7 @@ def _words_of(
     token_ids = preprocess("utterance", {"text": text})["text"].tolist()
     # Where a word is must not depend on how long the model waits for it.
     with _full_context(model.encoder):
-        output, frames = _encode(model, batch)
+        output, frames = encode(model, batch)
     log_probs = model.ctc.log_softmax(output)[0, :frames]
     found = aligned(log_probs, token_ids, model.blank_id, args, shown.frame_seconds)
     return found, "aligned"
@@ -322,113 +322,7 @@ def read_utterances(args: Any) -> list[Utterance]:
     ]
 
 
-@torch.no_grad()
-def read_sweep(args: Any, progress: np.ndarray) -> Sweep:
-    """Run the model of a command line on its utterance at every step of the annealing.
-
-    Args:
-        args: Of ``options.add_models`` and ``options.add_utterance``.
-        progress: (P,), fractions of the training.
-
-    Raises:
-        PlotError: the model has no gates, a file or a value is wrong.
-    """
-    (system,) = load_systems(args)
-    encoder = system.model.encoder
-    scheduler = getattr(encoder, "scheduler", None)
-    if scheduler is None:
-        raise PlotError(
-            f"{system.name} has no gates: they belong to lookahead: dynamic, this is "
-            f"lookahead: {_kind_of(encoder)}"
-        )
-    speech = read_speech(args, system)
-    words = None if args.words is None else read_words(args.words, args.utt)
-    shown = observe(system, speech, args.text, words)
-    batch = torch.from_numpy(speech)[None]
-    before = float(scheduler.progress)
-    first, values, temperature = [], [], []
-    try:
-        for step in progress.tolist():
-            encoder.set_progress(step)
-            temperature.append(float(scheduler.temperature))
-            with encoder.soft_masks():
-                _encode(system.model, batch)
-            first.append(_first_gates(encoder.lookahead))
-            values.append(_reached_gates(encoder.lookahead))
-    finally:
-        encoder.set_progress(before)
-    return Sweep(
-        name=system.name,
-        progress=progress,
-        temperature=np.array(temperature),
-        gates=np.stack(first),
-        values=tuple(values),
-        anneal=float(scheduler.anneal),
-        frame_seconds=shown.frame_seconds,
-        words=shown.words,
-    )
-
-
-def _kind_of(encoder: Any) -> str:
+def kind_of(encoder: Any) -> str:
     """Name the kind of lookahead; ESPnet's own encoders see everything."""
     kind = getattr(encoder, "kind", None)
     return getattr(kind, "name", None) or getattr(kind, "kind", "full")
-
-
-def _first_gates(trace: Any) -> np.ndarray:
-    """Return the first decision of each frame by each scheduler, (G, T)."""
-    gates = [g[0] if g.dim() == 2 else g[0, :, 0] for g in trace.gates]
-    return torch.stack(gates)[:, : int(trace.lengths[0])].float().cpu().numpy()
-
-
-def _reached_gates(trace: Any) -> np.ndarray:
-    """Return all gates whose decision was reached."""
-    once = {id(wait): wait for wait in trace.waits if wait is not None}.values()
-    reached = [wait.gates[wait.decided].flatten() for wait in once]
-    return torch.cat(reached).float().cpu().numpy()
-
-
-@torch.no_grad()
-def read_backlogs(args: Any) -> list[Backlog]:
-    """Run the models of a command line, and simulate a device on what they wait for.
-
-    Args:
-        args: Of ``options.add_models`` and ``options.add_utterance``, and
-            ``compute_budget``.
-
-    Raises:
-        PlotError: a file or a value is wrong, or a model is none of the plugin's.
-    """
-    found = []
-    for system in load_systems(args):
-        budget = args.compute_budget
-        if budget is None:
-            budget = (getattr(system.args, "model_conf", None) or {}).get(
-                "compute_budget"
-            )
-        if budget is None:
-            raise PlotError(
-                f"{system.name} has no compute_budget in its model_conf: give "
-                "--compute_budget, such as 0.6 for a device that computes a second of "
-                "speech in 0.6 s"
-            )
-        shown = observe(system, read_speech(args, system), args.text, ())
-        encoder = system.model.encoder
-        trace = getattr(encoder, "lookahead", None)
-        if trace is None:
-            raise PlotError(
-                f"{system.name}: the encoder {type(encoder).__name__} is none of "
-                "dynlook_conformer, dynlook_transformer, and its work is not counted"
-            )
-        work = work_per_layer(encoder)
-        behind = backlog(trace.bands, trace.lengths, work, budget)
-        arriving = arrivals(trace.bands, trace.lengths, work)
-        found.append(
-            Backlog(
-                utterance=shown,
-                arriving=arriving[0].cpu().numpy(),
-                behind_ms=1000 * shown.frame_seconds * behind[0].cpu().numpy(),
-                compute_budget=float(budget),
-            )
-        )
-    return found

@@ -1,0 +1,322 @@
+"""Picture: loss or error against latency, with every system of a matrix.
+
+``python -m espnet_dynlook.plots tradeoff --results exp/matrix/results.json
+--output tradeoff.pdf``.
+
+``results.json`` is a list of rows, one a system, test set and seed, with the keys
+``corpus``, ``set``, ``system``, ``kind``, ``seed``, ``tokens`` and the measures below.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from espnet_dynlook.plots.results import LATENCIES, QUALITIES, Row, read_rows
+from espnet_dynlook.plots.style import (
+    PlotError,
+    add_output,
+    look_of,
+    new_figure,
+    save,
+    style,
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One system of one corpus in one panel.
+
+    Attributes:
+        system: Its name.
+        kind: Of lookahead.
+        x: Latency by seed, in ms; empty where it was not measured.
+        y: Loss or error by seed, in the same order.
+    """
+
+    system: str
+    kind: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+def pooled(rows: Iterable[Row], measure: str) -> dict[tuple[str, int], float]:
+    """Return a measure by (system, seed), the mean over test sets by their tokens.
+
+    Rows without the measure, or where it is not finite, are left out with all other
+    sets of that system and seed: a mean over fewer sets would not compare.
+    """
+    totals: dict[tuple[str, int], list[float]] = {}
+    missing = set()
+    for row in rows:
+        key = (row.system, row.seed)
+        value = row.measures.get(measure)
+        if value is None or not math.isfinite(value):
+            missing.add(key)
+            continue
+        total = totals.setdefault(key, [0.0, 0.0])
+        total[0] += value * row.tokens
+        total[1] += row.tokens
+    return {k: t / n for k, (t, n) in totals.items() if k not in missing and n > 0}
+
+
+def points(
+    rows: Sequence[Row], x: str, y: str, relative_to: str | None = None
+) -> list[Point]:
+    """Return the points of a panel, systems in the order of the rows.
+
+    Args:
+        rows: Of one corpus.
+        x: Measure of latency.
+        y: Measure of loss or error.
+        relative_to: System whose ``y`` of the same seed is subtracted: pairs share a
+            parent and its luck.
+
+    Raises:
+        PlotError: there is no such system, or a seed is missing from it.
+    """
+    kinds = {row.system: row.kind for row in rows}
+    latency, quality = pooled(rows, x), pooled(rows, y)
+    if relative_to is not None:
+        if relative_to not in kinds:
+            raise PlotError(
+                f"--relative_to {relative_to}: the systems are {', '.join(kinds)}"
+            )
+        lacking = {seed for _, seed in quality if (relative_to, seed) not in quality}
+        if lacking:
+            raise PlotError(
+                f"--relative_to {relative_to}: it has no {y} for the seeds "
+                f"{', '.join(map(str, sorted(lacking)))}, which others have"
+            )
+        quality = {k: v - quality[relative_to, k[1]] for k, v in quality.items()}
+    found = []
+    for system, kind in kinds.items():
+        seeds = sorted(seed for name, seed in quality if name == system)
+        if kind != "full":
+            seeds = [seed for seed in seeds if (system, seed) in latency]
+        values = [quality[system, seed] for seed in seeds]
+        waits = [latency.get((system, seed), math.inf) for seed in seeds]
+        found.append(Point(system, kind, np.array(waits), np.array(values)))
+    return found
+
+
+def draw(
+    rows: Sequence[Row],
+    xs: Sequence[str] | None = None,
+    ys: Sequence[str] | None = None,
+    relative_to: str | None = None,
+) -> Figure:
+    """Draw a panel for every corpus, measure of quality and measure of latency.
+
+    Args:
+        rows: Of a matrix.
+        xs: Measures of latency; None: all that there are.
+        ys: Measures of loss or error; None: all that there are.
+        relative_to: Draw differences to this system, seed by seed.
+
+    Raises:
+        PlotError: there is nothing to draw.
+    """
+    has = {name for row in rows for name, v in row.measures.items() if v is not None}
+    xs = [x for x in LATENCIES if x in has] if xs is None else list(xs)
+    ys = [y for y in QUALITIES if y in has] if ys is None else list(ys)
+    absent = [name for name in (*xs, *ys) if name not in has]
+    if absent or not xs or not ys:
+        raise PlotError(
+            f"the results have {', '.join(sorted(has)) or 'no measures'}; they lack "
+            f"what is to be drawn: {', '.join(absent) or 'a latency, or a loss'}"
+        )
+    corpora = list(dict.fromkeys(row.corpus for row in rows))
+    systems = list(dict.fromkeys(row.system for row in rows))
+    numbers = {system: index for index, system in enumerate(systems, 1)}
+    lines = len(corpora) * len(ys)
+    with style():
+        figure = new_figure(
+            max(4.6, 3.3 * len(xs)),
+            2.7 * lines + 0.35 + 0.19 * math.ceil(len(systems) / 3),
+        )
+        grid = figure.subplots(lines, len(xs), squeeze=False, sharey="row")
+        for line, (corpus, y) in enumerate((c, y) for c in corpora for y in ys):
+            own = [row for row in rows if row.corpus == corpus]
+            for column, x in enumerate(xs):
+                axes = grid[line, column]
+                _panel(axes, points(own, x, y, relative_to), numbers)
+                axes.set_xlabel(LATENCIES[x])
+                if column == 0:
+                    label = QUALITIES[y]
+                    if relative_to is not None:
+                        label += f"\nminus that of {relative_to}"
+                    axes.set_ylabel(label)
+                    axes.set_title(_title(own, corpus), loc="left")
+        kinds = {row.system: row.kind for row in rows}
+        figure.legend(
+            handles=[_entry(numbers[s], s, kinds[s]) for s in systems],
+            loc="outside lower center",
+            ncols=min(3, len(systems)),
+        )
+    return figure
+
+
+def _title(rows: Sequence[Row], corpus: str) -> str:
+    """Say what is behind the points of a corpus."""
+    seeds = len({row.seed for row in rows})
+    sets = list(dict.fromkeys(row.set for row in rows))
+    bars = f"mean of {seeds} seeds (bars: range)" if seeds > 1 else "one seed"
+    return f"{corpus} ({', '.join(sets)}): {bars}"
+
+
+def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
+    axes.grid(True, color="#E5E5E5", linewidth=0.5)
+    axes.set_axisbelow(True)
+    families: dict[str, list[tuple[float, float]]] = {}
+    absent = []
+    for point in found:
+        number = str(numbers[point.system])
+        if not len(point.y):
+            absent.append(number)
+        elif point.kind == "full":
+            _level(axes, point, number)
+        else:
+            middle = (float(point.x.mean()), float(point.y.mean()))
+            families.setdefault(point.kind, []).append(middle)
+            _mark(axes, point, number)
+    for kind, middles in families.items():
+        look = look_of(kind)
+        x, y = zip(*sorted(middles), strict=True)
+        axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=0.9, zorder=2)
+    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    if absent:
+        axes.text(
+            0.99,
+            0.99,
+            f"not measured: {', '.join(absent)}",
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=6.5,
+        )
+
+
+def _mark(axes: Axes, point: Point, number: str) -> None:
+    look = look_of(point.kind)
+    x, y = float(point.x.mean()), float(point.y.mean())
+    bars = {"color": look.colour, "linewidth": 0.8, "zorder": 2.5}
+    axes.plot([point.x.min(), point.x.max()], [y, y], **bars)
+    axes.plot([x, x], [point.y.min(), point.y.max()], **bars)
+    axes.plot(
+        x,
+        y,
+        marker=look.marker,
+        color=look.colour,
+        markeredgecolor="black",
+        markeredgewidth=0.5,
+        linestyle="none",
+        zorder=3,
+    )
+    axes.annotate(
+        number,
+        (x, y),
+        xytext=(4, 4),
+        textcoords="offset points",
+        fontsize=7,
+        zorder=4,
+    )
+
+
+def _level(axes: Axes, point: Point, number: str) -> None:
+    """Draw what waits for the end as a level: its latency is that of no stream."""
+    look = look_of(point.kind)
+    y = float(point.y.mean())
+    axes.axhline(y, color=look.colour, linestyle=look.line, linewidth=1.2, zorder=1)
+    axes.annotate(
+        f"{number} waits for the end",
+        (1.0, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
+    )
+
+
+def _entry(number: int, system: str, kind: str) -> Line2D:
+    look = look_of(kind)
+    return Line2D(
+        [],
+        [],
+        color=look.colour,
+        linestyle=look.line,
+        marker="" if kind == "full" else look.marker,
+        markeredgecolor="black",
+        markeredgewidth=0.5,
+        label=f"{number}  {system}",
+    )
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m espnet_dynlook.plots tradeoff",
+        description="Draw loss or error against latency, every system of a matrix.",
+    )
+    parser.add_argument(
+        "--results",
+        required=True,
+        action="append",
+        metavar="FILE",
+        help="results.json of a matrix; again for another corpus",
+    )
+    add_output(parser)
+    parser.add_argument(
+        "--x",
+        nargs="+",
+        choices=list(LATENCIES),
+        help="latencies, a column each; without: all that there are",
+    )
+    parser.add_argument(
+        "--y",
+        nargs="+",
+        choices=list(QUALITIES),
+        help="losses or errors, a row each; without: all that there are",
+    )
+    parser.add_argument(
+        "--sets", nargs="+", metavar="SET", help="only these test sets; without: all"
+    )
+    parser.add_argument(
+        "--systems", nargs="+", metavar="SYSTEM", help="only these; without: all"
+    )
+    parser.add_argument(
+        "--relative_to",
+        metavar="SYSTEM",
+        help="draw differences to this system, seed by seed",
+    )
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    """Draw and write.
+
+    Args:
+        cmd: Arguments as on the command line; None: those of this process.
+
+    Raises:
+        PlotError: a file or a value is wrong.
+    """
+    args: Any = get_parser().parse_args(cmd)
+    rows = [row for file in args.results for row in read_rows(file)]
+    for name, wanted in (("set", args.sets), ("system", args.systems)):
+        if wanted is not None:
+            there = {getattr(row, name) for row in rows}
+            if not there.issuperset(wanted):
+                raise PlotError(
+                    f"--{name}s {' '.join(wanted)}: the results have "
+                    f"{', '.join(sorted(there))}"
+                )
+            rows = [row for row in rows if getattr(row, name) in wanted]
+    save(draw(rows, args.x, args.y, args.relative_to), args.output)
