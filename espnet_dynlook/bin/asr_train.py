@@ -1,17 +1,28 @@
 # Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
 
-"""ASR training: ESPnet's ``espnet2.bin.asr_train`` with the plugin in place."""
+"""ASR training: ESPnet's ``espnet2.bin.asr_train`` with the plugin in place.
+
+With ``--use_tensorboard true`` and a learned lookahead, TensorBoard also shows the masks
+of an utterance after each epoch.
+"""
 
 import argparse
 from collections.abc import Sequence
 
 from espnet_dynlook.bin.errors import in_one_line
+from espnet_dynlook.plots.tensorboard import DrawingTrainer
 from espnet_dynlook.task import DynlookASRTask
+
+
+class DrawingASRTask(DynlookASRTask):
+    """The plugin's ASR task, with pictures in TensorBoard."""
+
+    trainer = DrawingTrainer
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Return the parser: ESPnet's, with the plugin's choices."""
-    return DynlookASRTask.get_parser()
+    return DrawingASRTask.get_parser()
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
@@ -20,7 +31,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     Args:
         cmd: Arguments as on the command line; None: those of this process.
     """
-    DynlookASRTask.main(cmd=cmd)
+    DrawingASRTask.main(cmd=cmd)
 
 
 def program() -> None:

@@ -70,7 +70,9 @@ def draw(sweep: Sweep) -> Figure:
     schedulers = sweep.gates.shape[1]
     with style():
         figure = new_figure(7.2, 3.0 + 0.9 * schedulers)
-        parts = figure.subfigures(2, 1, height_ratios=[0.9 * schedulers + 0.4, 2.6])
+        parts: Any = figure.subfigures(
+            2, 1, height_ratios=[0.9 * schedulers + 0.4, 2.6]
+        )
         axes = parts[0].subplots(schedulers, 1, sharex=True, squeeze=False)[:, 0]
         for number, one in enumerate(axes):
             image = _over_time(one, sweep, number)

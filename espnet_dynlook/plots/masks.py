@@ -215,8 +215,7 @@ def _band(axes: Axes, utterance: Utterance, layer: int) -> None:
     if utterance.bands is None or utterance.bands[layer - 1].shape[1] == 0:
         whole = utterance.bands is None
         text = "everything, to the end" if whole else "nothing"
-        middle = dict(ha="center", va="center", transform=axes.transAxes)
-        axes.text(0.5, 0.5, text, **middle)
+        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
         axes.set_yticks([])
         return
     waited, seen = _parts(utterance, layer)

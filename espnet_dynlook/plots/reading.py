@@ -34,12 +34,12 @@ class System:
     Attributes:
         name: What to call it.
         model: In evaluation mode.
-        args: Of its training.
+        args: Of its training; None where no transcript has to be aligned.
     """
 
     name: str
     model: Any
-    args: argparse.Namespace
+    args: argparse.Namespace | None = None
 
     @property
     def timing(self) -> FrontendTiming:
@@ -177,7 +177,9 @@ def _full_context(encoder: Any) -> Iterator[None]:
 
 def encode(model: Any, speech: torch.Tensor) -> tuple[torch.Tensor, int]:
     """Return the encoder's output (1, T, D) and T."""
-    output, lengths = model.encode(speech, torch.tensor([speech.shape[1]]))
+    output, lengths = model.encode(
+        speech, torch.tensor([speech.shape[1]], device=speech.device)
+    )
     output = output[0] if isinstance(output, tuple) else output
     return output, int(lengths[0])
 
@@ -203,7 +205,9 @@ def observe(
         PlotError: the model has no soft masks, or the transcript does not fit.
     """
     model = system.model
-    batch = torch.from_numpy(speech)[None]
+    device = next(model.parameters()).device
+    batch = torch.from_numpy(speech)[None].to(device)
+    lengths = torch.tensor([batch.shape[1]], device=device)
     with _masks(model.encoder, soft):
         try:
             output, frames = encode(model, batch)
@@ -211,7 +215,7 @@ def observe(
             if type(error).__name__ != "TooShortUttError":
                 raise
             raise PlotError(f"the utterance {error.args[0]}") from error
-    features, _ = model._extract_feats(batch, torch.tensor([batch.shape[1]]))
+    features, _ = model._extract_feats(batch, lengths)
     shown = read_trace(system.name, model, system.timing, features[0], frames)
     if words is None:
         found, source = _words_of(system, batch, output, frames, shown, text)
@@ -286,7 +290,7 @@ def _words_of(
     shown: Utterance,
     text: str | None,
 ) -> tuple[tuple[Word, ...], str]:
-    model, args = system.model, system.args
+    model = system.model
     if getattr(model, "ctc", None) is None:
         if text is not None:
             raise PlotError(
@@ -294,16 +298,20 @@ def _words_of(
             )
         return (), ""
     if text is None:
-        log_probs = model.ctc.log_softmax(output)[0, :frames]
-        found = recognised(log_probs, model.blank_id, args, shown.frame_seconds)
+        log_probs = model.ctc.log_softmax(output)[0, :frames].cpu()
+        found = recognised(
+            log_probs, model.blank_id, model.token_list, shown.frame_seconds
+        )
         return found, "recognised"
-    preprocess = DynlookASRTask.build_preprocess_fn(args, False)
+    preprocess = DynlookASRTask.build_preprocess_fn(system.args, False)
     token_ids = preprocess("utterance", {"text": text})["text"].tolist()
     # Where a word is must not depend on how long the model waits for it.
     with _full_context(model.encoder):
         output, frames = encode(model, batch)
-    log_probs = model.ctc.log_softmax(output)[0, :frames]
-    found = aligned(log_probs, token_ids, model.blank_id, args, shown.frame_seconds)
+    log_probs = model.ctc.log_softmax(output)[0, :frames].cpu()
+    found = aligned(
+        log_probs, token_ids, model.blank_id, model.token_list, shown.frame_seconds
+    )
     return found, "aligned"
 
 
@@ -325,4 +333,4 @@ def read_utterances(args: Any) -> list[Utterance]:
 def kind_of(encoder: Any) -> str:
     """Name the kind of lookahead; ESPnet's own encoders see everything."""
     kind = getattr(encoder, "kind", None)
-    return getattr(kind, "name", None) or getattr(kind, "kind", "full")
+    return str(getattr(kind, "name", None) or getattr(kind, "kind", "full"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ GREY = "#7F7F7F"
 
 SUFFIXES = (".pdf", ".png", ".svg")
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,
     "axes.labelsize": 8.0,
@@ -65,7 +66,7 @@ class Look:
 
     colour: str
     marker: str
-    line: str | tuple[int, tuple[float, ...]]
+    line: Any
     hatch: str
 
 

@@ -9,6 +9,7 @@
 
 import argparse
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,16 @@ class Point:
     kind: str
     x: np.ndarray
     y: np.ndarray
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Means over the seeds."""
+        return float(self.x.mean()), float(self.y.mean())
+
+
+def family(system: str) -> str:
+    """Return what systems that differ by a number in their name have in common."""
+    return re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", system)
 
 
 def pooled(rows: Iterable[Row], measure: str) -> dict[tuple[str, int], float]:
@@ -174,7 +185,8 @@ def _title(rows: Sequence[Row], corpus: str) -> str:
 def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
     axes.grid(True, color="#E5E5E5", linewidth=0.5)
     axes.set_axisbelow(True)
-    families: dict[str, list[tuple[float, float]]] = {}
+    families: dict[str, list[Point]] = {}
+    middles: dict[str, tuple[float, float]] = {}
     absent = []
     for point in found:
         number = str(numbers[point.system])
@@ -183,14 +195,18 @@ def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
         elif point.kind == "full":
             _level(axes, point, number)
         else:
-            middle = (float(point.x.mean()), float(point.y.mean()))
-            families.setdefault(point.kind, []).append(middle)
-            _mark(axes, point, number)
-    for kind, middles in families.items():
-        look = look_of(kind)
-        x, y = zip(*sorted(middles), strict=True)
+            families.setdefault(family(point.system), []).append(point)
+            middles[number] = point.middle
+            _mark(axes, point)
+    for members in families.values():
+        look = look_of(members[0].kind)
+        x, y = zip(*sorted(p.middle for p in members), strict=True)
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=0.9, zorder=2)
-    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    if middles:
+        furthest = max(x for x, _ in middles.values())
+        axes.set_xlim(0.0, max(1.08 * furthest, axes.get_xlim()[1]))
+    axes.margins(y=0.12)
+    _number(axes, middles)
     if absent:
         axes.text(
             0.99,
@@ -203,12 +219,14 @@ def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
         )
 
 
-def _mark(axes: Axes, point: Point, number: str) -> None:
+def _mark(axes: Axes, point: Point) -> None:
     look = look_of(point.kind)
-    x, y = float(point.x.mean()), float(point.y.mean())
-    bars = {"color": look.colour, "linewidth": 0.8, "zorder": 2.5}
-    axes.plot([point.x.min(), point.x.max()], [y, y], **bars)
-    axes.plot([x, x], [point.y.min(), point.y.max()], **bars)
+    x, y = point.middle
+    for ends in (
+        ([point.x.min(), point.x.max()], [y, y]),
+        ([x, x], [point.y.min(), point.y.max()]),
+    ):
+        axes.plot(*ends, color=look.colour, linewidth=0.8, zorder=2.5)
     axes.plot(
         x,
         y,
@@ -219,14 +237,34 @@ def _mark(axes: Axes, point: Point, number: str) -> None:
         linestyle="none",
         zorder=3,
     )
-    axes.annotate(
-        number,
-        (x, y),
-        xytext=(4, 4),
-        textcoords="offset points",
-        fontsize=7,
-        zorder=4,
-    )
+
+
+def _number(axes: Axes, middles: dict[str, tuple[float, float]]) -> None:
+    """Put each point's number at the corner of it that is furthest from the others."""
+    where = {n: axes.transData.transform(m) for n, m in middles.items()}
+    taken = list(where.values())
+    for number, at in where.items():
+        corners = [np.array([dx, dy]) for dx in (9.0, -9.0) for dy in (9.0, -9.0)]
+        corners = [c * axes.figure.dpi / 72 for c in corners]
+        others = [t for t in taken if t is not at]
+        room = [
+            min((float(np.hypot(*(at + c - t))) for t in others), default=math.inf)
+            for c in corners
+        ]
+        # The first corner, right and above, unless another is clearly better.
+        best = 0 if room[0] > 18 else int(np.argmax(room))
+        taken.append(at + corners[best])
+        dx, dy = np.sign(corners[best])
+        axes.annotate(
+            number,
+            middles[number],
+            xytext=(4 * dx, 4 * dy),
+            textcoords="offset points",
+            ha="left" if dx > 0 else "right",
+            va="bottom" if dy > 0 else "top",
+            fontsize=7,
+            zorder=4,
+        )
 
 
 def _level(axes: Axes, point: Point, number: str) -> None:

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-import torchaudio.functional
 
 from espnet_dynlook.metrics.ctm import read_ctm
+from espnet_dynlook.metrics.delay import BPE_SPACE, SPACE, words_of_tokens
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Word
+from espnet_dynlook.search.alignment import align
 from espnet_dynlook.search.greedy import best_path
-
-SPACE, BOUNDARY = "<space>", "▁"
 
 
 def read_words(path: Path | str, utt: str | None) -> tuple[Word, ...]:
@@ -40,66 +38,64 @@ def read_words(path: Path | str, utt: str | None) -> tuple[Word, ...]:
     return tuple(Word(w.start / 1000, w.end / 1000, w.word) for w in found[utt])
 
 
+def token_type_of(token_list: Sequence[str]) -> str:
+    """Tell characters, subwords and words apart, as ESPnet's ``token_type``."""
+    if any(token.startswith(BPE_SPACE) for token in token_list):
+        return "bpe"
+    return "char" if SPACE in token_list else "word"
+
+
 def join_tokens(
-    tokens: Sequence[str],
+    token_list: Sequence[str],
+    token_ids: Sequence[int],
     starts: Sequence[int],
     ends: Sequence[int],
-    token_type: str,
     frame_seconds: float,
 ) -> tuple[Word, ...]:
     """Join tokens and their frames into words.
 
     Args:
-        tokens: Characters (``<space>`` between words), subwords (a word begins with
-            ``▁``) or words.
+        token_list: Of the model: characters (``<space>`` between words), subwords (a
+            word begins with U+2581) or words.
+        token_ids: The tokens.
         starts: First frame of each.
-        ends: Last frame of each.
-        token_type: ESPnet's ``char``, ``bpe`` or ``word``; any other type is taken as
-            words.
+        ends: Frame after the last of each.
         frame_seconds: Period of a frame.
     """
-    parts: list[list[int]] = []  # indices of the tokens of each word
-    begins = True
-    for index, token in enumerate(tokens):
-        if token_type == "char" and token == SPACE:
-            begins = True
-            continue
-        if token_type not in ("char", "bpe") or token.startswith(BOUNDARY):
-            begins = True
-        if begins or not parts:
-            parts.append([])
-        parts[-1].append(index)
-        begins = False
+    tokens = [token_list[i] for i in token_ids]
     words = []
-    for part in parts:
-        text = "".join(tokens[i] for i in part).replace(BOUNDARY, "")
+    for part in words_of_tokens(tokens, token_type_of(token_list)):
+        text = "".join(tokens[i] for i in part).replace(BPE_SPACE, "")
         if text:
-            start, end = starts[part[0]], ends[part[-1]] + 1
+            start, end = starts[part[0]], ends[part[-1]]
             words.append(Word(start * frame_seconds, end * frame_seconds, text))
     return tuple(words)
 
 
 def recognised(
-    log_probs: torch.Tensor, blank: int, args: Any, frame_seconds: float
+    log_probs: torch.Tensor,
+    blank: int,
+    token_list: Sequence[str],
+    frame_seconds: float,
 ) -> tuple[Word, ...]:
     """Return what CTC recognises, at the frames where it does.
 
     Args:
         log_probs: (T, V).
         blank: Index of the blank.
-        args: Of the model's training: ``token_list``, ``token_type``.
+        token_list: Of the model.
         frame_seconds: Period of a frame.
     """
     path = best_path(log_probs, blank)
-    tokens = [args.token_list[i] for i in path.tokens]
-    return join_tokens(tokens, path.frames, path.frames, args.token_type, frame_seconds)
+    ends = [frame + 1 for frame in path.frames]
+    return join_tokens(token_list, path.tokens, path.frames, ends, frame_seconds)
 
 
 def aligned(
     log_probs: torch.Tensor,
     token_ids: Sequence[int],
     blank: int,
-    args: Any,
+    token_list: Sequence[str],
     frame_seconds: float,
 ) -> tuple[Word, ...]:
     """Return where CTC puts the words of a transcript (its best path through them).
@@ -108,32 +104,15 @@ def aligned(
         log_probs: (T, V).
         token_ids: The transcript.
         blank: Index of the blank.
-        args: Of the model's training: ``token_list``, ``token_type``.
+        token_list: Of the model.
         frame_seconds: Period of a frame.
 
     Raises:
-        PlotError: the transcript has more tokens than the audio can hold, or none.
+        PlotError: the transcript has more tokens than the audio can hold.
     """
-    targets = torch.as_tensor(list(token_ids), dtype=torch.int32)
-    repeats = int((targets[1:] == targets[:-1]).sum())
-    needed = len(targets) + repeats
-    if not len(targets) or needed > len(log_probs):
-        raise PlotError(
-            f"the transcript has {len(targets)} tokens, for which CTC needs 1 to "
-            f"{len(log_probs)} frames and these need {needed}: is it of this audio?"
-        )
-    labels, _ = torchaudio.functional.forced_align(
-        log_probs[None].float(), targets[None], blank=blank
-    )
-    starts, ends, before = [], [], blank
-    for frame, label in enumerate(labels[0].tolist()):
-        if label == blank:
-            pass
-        elif label == before:
-            ends[-1] = frame
-        else:
-            starts.append(frame)
-            ends.append(frame)
-        before = label
-    tokens = [args.token_list[i] for i in token_ids]
-    return join_tokens(tokens, starts, ends, args.token_type, frame_seconds)
+    try:
+        spans = align(log_probs, list(token_ids), blank)
+    except ValueError as error:
+        raise PlotError(f"--text: {error}: is it of this audio?") from error
+    starts, ends = [span.start for span in spans], [span.end for span in spans]
+    return join_tokens(token_list, token_ids, starts, ends, frame_seconds)
