@@ -2,8 +2,8 @@
 
 """ASR training: ESPnet's ``espnet2.bin.asr_train`` with the plugin in place.
 
-With ``--use_tensorboard true`` and a learned lookahead, TensorBoard also shows the masks
-of an utterance after each epoch.
+With ``--use_tensorboard true`` and a learned lookahead, TensorBoard also shows the
+masks of an utterance after each epoch.
 """
 
 import argparse
