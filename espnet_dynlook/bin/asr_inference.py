@@ -69,7 +69,8 @@ class Speech2Text(host.Speech2Text):
         self.timing = FrontendTiming(self.asr_model)
         if self.timing.warning is not None:
             logging.warning(self.timing.warning)
-        self._frames = (0, 0)  # encoder frames, samples (or feature frames)
+        self._frames = 0  # of the encoder
+        self._seconds = 0.0
 
     @staticmethod
     def from_pretrained(model_tag: str | None = None, **kwargs: Any) -> "Speech2Text":
@@ -123,13 +124,15 @@ class Speech2Text(host.Speech2Text):
         if found is not None:
             latencies, lengths = found
             return latencies[0, : int(lengths[0])].cpu()
-        frames, size = self._frames
-        return time_to_end(frames, self.seconds(size))
+        return time_to_end(self._frames, self._seconds)
 
-    def seconds(self, size: int) -> float:
-        """Return how long an utterance of so many samples (or features) is."""
-        hop = 1 if self.asr_model.frontend is not None else self.timing.hop_length
-        return size * hop / self.timing.fs
+    def seconds(self, speech: torch.Tensor | np.ndarray) -> float:
+        """Return how long samples (N,) or (N, channels), or features (N, D), are."""
+        frontend = self.asr_model.frontend
+        # One that takes features too tells them by their dimensions.
+        features = speech.ndim > 1 and getattr(frontend, "takes_features", False)
+        hop = self.timing.hop_length if frontend is None or features else 1
+        return len(speech) * hop / self.timing.fs
 
     def _check_length(self, size: int) -> None:
         # A centred STFT reflects half a window at each end, and fails on less.
@@ -148,7 +151,8 @@ class Speech2Text(host.Speech2Text):
 
         def counted(speech: torch.Tensor, speech_lengths: torch.Tensor) -> Any:
             out, olens = encode(speech=speech, speech_lengths=speech_lengths)
-            self._frames = (int(olens[0]), int(speech_lengths[0]))
+            self._frames = int(olens[0])
+            self._seconds = self.seconds(speech[0, : int(speech_lengths[0])])
             return out, olens
 
         return substitute(self.asr_model, encode=counted)
@@ -158,7 +162,7 @@ class Speech2Text(host.Speech2Text):
         lengths = torch.tensor([len(samples)], device=self.device)
         enc, olens = self.asr_model.encode(speech=samples[None], speech_lengths=lengths)
         enc = enc[0] if isinstance(enc, tuple) else enc  # beside intermediate outputs
-        self._frames = (int(olens[0]), len(samples))
+        self._frames, self._seconds = int(olens[0]), self.seconds(samples)
         log_probs = self.asr_model.ctc.log_softmax(enc)[0, : int(olens[0])]
         path = best_path(log_probs.cpu(), self.asr_model.blank_id)
         tokens = self.converter.ids2tokens(path.tokens)
@@ -254,7 +258,7 @@ def inference(args: argparse.Namespace) -> list[str]:
                 nothing = Hypothesis(yseq=torch.zeros(0, dtype=torch.long))
                 results, latencies = [("", [], [], nothing)] * args.nbest, []
             spent = time.perf_counter() - start
-            audio = speech2text.seconds(len(utterance["speech"]))
+            audio = speech2text.seconds(utterance["speech"])
             _write(writer, key, results, args.nbest)
             files = writer["1best_recog"]
             files["lookahead_ms"][key] = " ".join(f"{x:.1f}" for x in latencies)

@@ -71,7 +71,7 @@ def cut(samples: torch.Tensor, frames: int) -> torch.Tensor:
 
     Args:
         samples: (..., N), the first one being that of the first frame.
-        frames: T, how many are wanted.
+        frames: T, how many are wanted, at least 1.
 
     Returns:
         (..., T, 410), every 160 samples.
@@ -154,6 +154,7 @@ class MfccFrontend(AbsFrontend):
         win_length: Samples in a frame.
         fs: Samples per second.
         lookahead_samples: Samples that a frame needs after the end of its own hop.
+        takes_features: That features go through.
 
     Raises:
         ValueError: ``fs`` is another rate.
@@ -170,6 +171,7 @@ class MfccFrontend(AbsFrontend):
         self.hop_length = HOP
         self.win_length = WINDOW
         self.lookahead_samples = WINDOW - HOP
+        self.takes_features = True
 
     def output_size(self) -> int:
         """Return 13."""
@@ -186,7 +188,8 @@ class MfccFrontend(AbsFrontend):
             input_lengths: Samples, or frames, of each utterance (#batch,).
 
         Returns:
-            Features (#batch, T, 13), float32, 0 after the end; frames (#batch,).
+            Features (#batch, T, 13), 0 after the end, computed in float32 and of the
+            input's type; frames (#batch,).
 
         Raises:
             ValueError: The input is of another shape, such as several channels.
@@ -202,10 +205,11 @@ class MfccFrontend(AbsFrontend):
         with torch.autocast(input.device.type, enabled=False):
             # What follows the end in a batch shall be as if nothing followed.
             samples = _zero_after(input.float() * SCALE, input_lengths)
-            longest = int(olens.max())
+            longest = max(1, int(olens.max()))
             extended = torch.nn.functional.pad(samples, (0, WINDOW))
             frames = cut(preemphasize(extended), longest)
-            return _zero_after(cepstra(frames), olens), olens
+            features = _zero_after(cepstra(frames), olens)[:, : int(olens.max())]
+        return features.to(input.dtype), olens
 
 
 def _zero_after(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
