@@ -22,7 +22,8 @@ def summary(
     """Return the figures of a set.
 
     The loss is per token, over the utterances that have one; ``soft_gap`` is how much
-    higher it is with rounded masks than with soft ones, as a fraction.
+    higher it is with rounded masks than with soft ones, as a fraction. Error rates are
+    in percent.
 
     Args:
         rows: Of ``SetEvaluation.row``.
@@ -50,9 +51,9 @@ def summary(
         "loss_per_token": loss / tokens if tokens else None,
         "soft_gap": sum(row["loss"] for row in both) / soft - 1 if soft else None,
         **total,
-        "wer": total["errors"] / total["words"] if total["words"] else None,
+        "wer": 100 * total["errors"] / total["words"] if total["words"] else None,
         "cer": (
-            total["character_errors"] / total["characters"]
+            100 * total["character_errors"] / total["characters"]
             if total["characters"]
             else None
         ),

@@ -1,0 +1,246 @@
+"""A matrix of experiments: what its YAML file says, and the experiments that follow.
+
+A system is a configuration, as one would write it in a file: ``base:`` and keys; or,
+without ``base:``, the parent's with these keys laid over it. All are fine-tuned from
+one parent a seed, with equal budgets; or, from scratch, trained for the epochs of both.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_dynlook.config import ConfigError, resolve
+
+#: Keys of the file: type, and what is in it.
+KEYS: dict[str, tuple[type, str]] = {
+    "corpus": (str, "name of the corpus, for the tables"),
+    "sets": (list, "sets to evaluate, below the recipe's dump/raw"),
+    "seeds": (list, "seeds of the trainings"),
+    "parent": (dict, "config: FILE, keys: laid over it, evaluate: kinds of lookahead"),
+    "fine_tuning": (dict, "keys of a configuration, laid over every system's"),
+    "systems": (dict, "name: keys of a configuration, with or without base: FILE"),
+    "reference": (str, "the system that the others are compared with"),
+}
+REQUIRED = ("corpus", "sets", "parent", "systems")
+PARENT_KEYS = ("config", "keys", "evaluate")
+PARENT = "parent"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a matrix file says.
+
+    Attributes:
+        path: The file; relative names in it start from the recipe's folder.
+        corpus: For the tables.
+        sets: To evaluate.
+        seeds: Of the trainings.
+        parent: Configuration file of the parent.
+        parent_keys: Laid over it.
+        parent_kinds: Kinds of lookahead under which the parent is evaluated.
+        fine_tuning: Keys laid over every system.
+        systems: Keys of each, maybe with ``base``.
+        reference: Name of the system that the others are compared with.
+    """
+
+    path: Path
+    corpus: str
+    sets: list[str]
+    seeds: list[int]
+    parent: Path
+    parent_keys: dict[str, Any]
+    parent_kinds: list[str]
+    fine_tuning: dict[str, Any]
+    systems: dict[str, dict[str, Any]]
+    reference: str
+
+    @property
+    def name(self) -> str:
+        """Name of the matrix: the file's stem."""
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training and its evaluation.
+
+    Attributes:
+        system: Name of the system, or "parent".
+        seed: Of the training.
+        folder: Of the experiment.
+        base: Configuration file below its own.
+        keys: Laid over it.
+        start: The experiment whose checkpoint it starts from, or None.
+        kinds: Kinds of lookahead to evaluate under; none: its own.
+    """
+
+    system: str
+    seed: int
+    folder: Path
+    base: Path
+    keys: dict[str, Any]
+    start: "Experiment | None" = None
+    kinds: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Name for messages."""
+        return f"{self.system} seed {self.seed}"
+
+    def config(self) -> dict[str, Any]:
+        """Return the whole configuration.
+
+        Raises:
+            ConfigError: a file is missing or is no configuration.
+        """
+        return merge(resolve(self.base), self.keys)
+
+    def config_text(self, folder: Path) -> str:
+        """Return the text of its configuration file, a small diff on ``base``.
+
+        Args:
+            folder: Where the file will be.
+        """
+        base = os.path.relpath(self.base, folder)
+        content = {"base": base, **self.keys}
+        return f"# {self.title}, written by a matrix.\n" + yaml.safe_dump(
+            content, sort_keys=False, allow_unicode=True
+        )
+
+    def checkpoint(self) -> Path:
+        """Return the averaged checkpoint: of the first criterion for the best model."""
+        phase, statistic, _ = criterion(self.config())
+        return self.folder / f"{phase}.{statistic}.ave.pth"
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay keys over a configuration, mappings at every depth."""
+    merged = dict(base)
+    for key, value in changes.items():
+        before = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        merged[key] = merge(before, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def criterion(config: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the first of ``best_model_criterion``: phase, statistic, min or max.
+
+    Raises:
+        ConfigError: the configuration names none.
+    """
+    criteria = config.get("best_model_criterion")
+    try:
+        phase, statistic, mode = criteria[0]  # type: ignore[index]
+    except (TypeError, ValueError, IndexError, KeyError):
+        raise ConfigError(
+            f"best_model_criterion: {criteria!r} has to say which checkpoints are "
+            "averaged, such as [[valid, loss, min]]"
+        ) from None
+    return str(phase), str(statistic), str(mode)
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Read a matrix file.
+
+    Raises:
+        ConfigError: a key is missing, unknown or of the wrong kind.
+    """
+    content = resolve(path)
+    for key, value in content.items():
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{path}: unknown key {key!r}{hint}")
+        kind, meaning = KEYS[key]
+        if not isinstance(value, kind):
+            raise ConfigError(f"{path}: {key}: {value!r} has to be {meaning}")
+    for key in REQUIRED:
+        if not content.get(key):
+            raise ConfigError(f"{path}: {key} is missing: {KEYS[key][1]}")
+    parent = content["parent"]
+    unknown = [key for key in parent if key not in PARENT_KEYS]
+    if unknown or not isinstance(parent.get("config"), str):
+        raise ConfigError(f"{path}: parent: {parent!r} has to be {KEYS['parent'][1]}")
+    systems = {name: keys or {} for name, keys in content["systems"].items()}
+    for name, keys in systems.items():
+        if name == PARENT or not isinstance(keys, dict):
+            raise ConfigError(
+                f"{path}: systems: {name}: {keys!r}: a name other than {PARENT}, and "
+                "keys of a configuration"
+            )
+    reference = content.get("reference", next(iter(systems)))
+    if reference not in systems:
+        raise ConfigError(
+            f"{path}: reference: {reference!r} is not one of {', '.join(systems)}"
+        )
+    return Matrix(
+        path=path,
+        corpus=content["corpus"],
+        sets=[str(name) for name in content["sets"]],
+        seeds=[int(seed) for seed in content.get("seeds", [1, 2, 3])],
+        parent=Path(parent["config"]),
+        parent_keys=parent.get("keys") or {},
+        parent_kinds=[str(kind) for kind in parent.get("evaluate") or []],
+        fine_tuning=content.get("fine_tuning", {}),
+        systems=systems,
+        reference=reference,
+    )
+
+
+def plan(
+    matrix: Matrix, expdir: Path, seeds: Sequence[int], from_scratch: bool = False
+) -> list[Experiment]:
+    """Return the experiments, a parent before the systems that start from it.
+
+    Args:
+        matrix: What to compare.
+        expdir: The recipe's folder of experiments.
+        seeds: Of the trainings.
+        from_scratch: Train every system for the epochs of parent and fine-tuning
+            together, with the parent's other keys.
+
+    Raises:
+        ConfigError: a configuration is missing, or has no ``max_epoch`` to add up.
+    """
+    folder = expdir / (matrix.name + ("_scratch" if from_scratch else ""))
+    experiments = []
+    for seed in seeds:
+        parent = None
+        if not from_scratch:
+            parent = Experiment(
+                PARENT,
+                seed,
+                folder / f"{PARENT}_seed{seed}",
+                matrix.parent,
+                {**matrix.parent_keys, "seed": seed},
+                kinds=matrix.parent_kinds,
+            )
+            experiments.append(parent)
+        shared = _from_scratch_keys(matrix) if from_scratch else matrix.fine_tuning
+        for name, system in matrix.systems.items():
+            base = Path(system.get("base", matrix.parent))
+            # A system with a base of its own has nothing of the parent's.
+            inherited = {} if "base" in system else matrix.parent_keys
+            keys = merge(merge(inherited, shared), system)
+            keys.pop("base", None)
+            own = folder / f"{name}_seed{seed}"
+            keys = {**keys, "seed": seed}
+            experiments.append(Experiment(name, seed, own, base, keys, parent))
+    return experiments
+
+
+def _from_scratch_keys(matrix: Matrix) -> dict[str, Any]:
+    parent = merge(resolve(matrix.parent), matrix.parent_keys)
+    epochs = [keys.get("max_epoch") for keys in (parent, matrix.fine_tuning)]
+    if not all(isinstance(number, int) for number in epochs):
+        raise ConfigError(
+            f"{matrix.path}: from scratch, a system gets the epochs of parent and fine-"
+            f"tuning together, and max_epoch is {epochs[0]} and {epochs[1]}: set both"
+        )
+    return {"max_epoch": sum(epochs)}

@@ -1,0 +1,350 @@
+"""Run the experiments of a matrix: in parallel, and on from where they stopped.
+
+An experiment's folder has a mark, ``matrix.json``: the settings it was made with and
+what is done. Done work is left alone; with other settings the matrix stops.
+"""
+
+import concurrent.futures
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.matrix_plan import PARENT, Experiment
+
+MARK = "matrix.json"
+#: Options of a recipe that have no influence on results; each has a value.
+WITHOUT_INFLUENCE = ("--expdir", "--nj", "--inference_nj", "--ngpu", "--num_nodes")
+EVALUATE = [sys.executable, "-m", "espnet_dynlook.bin.asr_evaluate"]
+TAIL = 20
+
+
+class StepFailed(Exception):
+    """A step of an experiment failed; says which log to read."""
+
+
+@dataclass
+class Recipe:
+    """A recipe's command and what follows from it.
+
+    Attributes:
+        command: Such as ["./run.sh", "--data", "DIR"].
+        asr_args: Further arguments of every training.
+        sets: To evaluate; they lie beside the training set.
+    """
+
+    command: list[str]
+    asr_args: str
+    sets: list[str]
+
+    def option(self, name: str, default: str) -> str:
+        """Return the value of an option in the command; the last one counts."""
+        value = default
+        for word, following in zip(self.command, [*self.command[1:], ""], strict=True):
+            if word == name:
+                value = following
+            elif word.startswith(f"{name}="):
+                value = word.split("=", 1)[1]
+        return value
+
+    @property
+    def expdir(self) -> Path:
+        """Folder of the experiments."""
+        return Path(self.option("--expdir", "exp"))
+
+    def has_sets(self) -> bool:
+        """Say whether the sets are formatted: below raw, or extracted features."""
+        dump = Path(self.option("--dumpdir", "dump"))
+        return all(any(dump.glob(f"*/{name}/text")) for name in self.sets)
+
+    def settings(self) -> str:
+        """Return the command without what has no influence, for comparison."""
+        words, skip = [], False
+        for word in self.command:
+            if skip or word in WITHOUT_INFLUENCE:
+                skip = not skip
+            elif word.split("=", 1)[0] not in WITHOUT_INFLUENCE:
+                words.append(word)
+        return shown(" ".join(words))
+
+
+def shown(text: str) -> str:
+    """Return a command as it reads on other machines, the folder with data by name."""
+    folder = os.environ.get("DYNLOOK_DATA")
+    return text.replace(folder.rstrip("/"), "$DYNLOOK_DATA") if folder else text
+
+
+def settings_of(experiment: Experiment, recipe: Recipe) -> dict[str, Any]:
+    """Return what the results of an experiment depend on, as JSON keeps it."""
+    found = {
+        "run command": recipe.settings(),
+        "asr_args": recipe.asr_args,
+        "config": experiment.config(),
+        "starts from": None,
+    }
+    if experiment.start is not None:
+        found["starts from"] = settings_of(experiment.start, recipe)
+    return json.loads(json.dumps(found, default=str))
+
+
+def read_mark(experiment: Experiment) -> dict[str, Any]:
+    """Return the mark of an experiment; {} where there is none."""
+    try:
+        return json.loads((experiment.folder / MARK).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Return what differs between two settings, one a line."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        lines = []
+        for key in dict.fromkeys([*before, *now]):
+            below = f"{name}: {key}" if name else key
+            lines += differences(before.get(key), now.get(key), below)
+        return lines
+    return [] if before == now else [f"{name}: {before!r} before, {now!r} now"]
+
+
+def check_marks(experiments: Sequence[Experiment], recipe: Recipe) -> None:
+    """Stop where an experiment was made with other settings, before any work.
+
+    Raises:
+        DataError: lists every such experiment and what differs.
+        ConfigError: a configuration is missing.
+    """
+    faults = []
+    for experiment in experiments:
+        now = settings_of(experiment, recipe)
+        mark = read_mark(experiment)
+        for line in differences(mark["settings"], now) if mark else []:
+            faults.append(f"{experiment.folder} was made with other settings: {line}")
+    if faults:
+        hint = "remove the folder, or keep it and rename the system or the matrix file"
+        raise DataError([*faults, hint])
+
+
+@dataclass
+class Runner:
+    """Runs experiments.
+
+    Attributes:
+        recipe: Whose data and training.
+        ngpu: For the evaluation.
+        say: Called with a line for the user.
+        processes: Running now; their groups end with the matrix.
+    """
+
+    recipe: Recipe
+    ngpu: int = 0
+    say: Callable[[str], None] = print
+    processes: set[subprocess.Popen] = field(default_factory=set)
+    stopping: bool = False
+
+    def prepare(self, experiment: Experiment) -> None:
+        """Make data, tokens and statistics, unless the sets and a mark are there.
+
+        Args:
+            experiment: Whose front end the statistics are of.
+
+        Raises:
+            StepFailed: a stage failed.
+        """
+        mark = experiment.folder.parent / "prepared.json"
+        settings = json.dumps(self.recipe.settings()) + "\n"
+        done = mark.exists() and mark.read_text(encoding="utf-8") == settings
+        if done and self.recipe.has_sets():
+            return
+        self.say("data, tokens and statistics: stages 1 to 10")
+        config = experiment.folder.parent / "prepare.yaml"
+        write_atomic(config, experiment.config_text(config.parent))
+        self._run(
+            [
+                *self.recipe.command,
+                *("--stage", "1", "--stop_stage", "10", "--asr_config", str(config)),
+            ],
+            experiment.folder.parent / "prepare.log",
+        )
+        write_atomic(mark, settings)
+
+    def run(self, experiment: Experiment, alignment: Path | None) -> None:
+        """Train and evaluate one experiment, or what is left of it.
+
+        Args:
+            experiment: What to do.
+            alignment: Folder of ``SET.ctm`` for token delays; the experiment writes
+                them itself where it is in its own folder.
+
+        Raises:
+            StepFailed: the training or the evaluation failed.
+        """
+        mark = read_mark(experiment) or {
+            "settings": settings_of(experiment, self.recipe),
+            "done": [],
+        }
+        self._mark(experiment, mark)
+        if "trained" not in mark["done"]:
+            seconds = self._train(experiment)
+            mark["done"].append("trained")
+            mark["training_seconds"] = round(seconds)
+            self._mark(experiment, mark)
+            self.say(f"{experiment.title}: trained in {seconds:.0f} s")
+        missing = [
+            name
+            for name in self.recipe.sets
+            if not all((f / name / "result.json").exists() for f in folders(experiment))
+        ]
+        if missing:
+            self._evaluate(experiment, missing, alignment)
+            self.say(f"{experiment.title}: evaluated on {', '.join(missing)}")
+
+    def _train(self, experiment: Experiment) -> float:
+        config = experiment.folder / "matrix.yaml"
+        write_atomic(config, experiment.config_text(config.parent))
+        command = [
+            *self.recipe.command,
+            *("--stage", "11", "--stop_stage", "11", "--asr_config", str(config)),
+            *("--asr_exp", str(experiment.folder)),
+        ]
+        if self.recipe.asr_args:
+            command += ["--asr_args", self.recipe.asr_args]
+        if experiment.start is not None:
+            command += ["--pretrained_model", str(experiment.start.checkpoint())]
+        start = time.monotonic()
+        self._run(command, experiment.folder / "matrix.log")
+        return time.monotonic() - start
+
+    def _evaluate(
+        self, experiment: Experiment, sets: Sequence[str], alignment: Path | None
+    ) -> None:
+        config = experiment.folder / "config.yaml"
+        trained = yaml.safe_load(config.read_text(encoding="utf-8"))
+        data = Path(trained["train_data_path_and_name_and_type"][0][0]).parent.parent
+        command = [
+            *EVALUATE,
+            *("--asr_train_config", f"{config}"),
+            *("--asr_model_file", f"{experiment.checkpoint()}"),
+            *("--data_dir", *(f"{data / name}" for name in sets)),
+            *("--output_dir", f"{experiment.folder / 'evaluate'}"),
+            *("--ngpu", str(self.ngpu)),
+        ]
+        if alignment is not None:
+            own = alignment.parent == experiment.folder
+            command += ["--write_alignment" if own else "--alignment", str(alignment)]
+        if experiment.kinds:
+            command += ["--override", *experiment.kinds]
+        self._run(command, experiment.folder / "evaluate.log")
+
+    def _mark(self, experiment: Experiment, mark: Mapping[str, Any]) -> None:
+        write_atomic(experiment.folder / MARK, json.dumps(mark, indent=1) + "\n")
+
+    def _run(self, command: Sequence[str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self.processes.add(process)
+        if self.stopping:  # began while the others were being stopped
+            self.stop()
+        code = process.wait()
+        self.processes.discard(process)
+        if code:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            end = "\n".join(f"    {line}" for line in lines[-TAIL:])
+            raise StepFailed(f"ended with status {code}, see {log}:\n{end}")
+
+    def stop(self) -> None:
+        """End what is running, with the processes that it started."""
+        self.stopping = True
+        for process in list(self.processes):
+            try:
+                os.killpg(process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+
+
+def folders(experiment: Experiment) -> list[Path]:
+    """Return the folders of an experiment's evaluations, one a kind."""
+    folder = experiment.folder / "evaluate"
+    return [folder / k.replace(":", "_") for k in experiment.kinds] or [folder]
+
+
+def alignment_of(
+    experiment: Experiment, experiments: Sequence[Experiment]
+) -> Experiment | None:
+    """Return the experiment whose alignment token delays are measured against.
+
+    The parent; from scratch, the system with full lookahead of that seed, if any: a
+    model that has never seen the future does not align well when it suddenly does.
+    """
+    if experiment.start is not None:
+        return experiment.start
+    if experiment.system == PARENT:
+        return experiment
+    for other in experiments:
+        if other.seed == experiment.seed:
+            conf = other.config().get("encoder_conf") or {}
+            if conf.get("lookahead") == "full":
+                return other
+    return None
+
+
+def run_all(
+    runner: Runner, experiments: Sequence[Experiment], jobs: int
+) -> dict[str, str]:
+    """Run all experiments, each after those that it needs.
+
+    Args:
+        runner: Runs one.
+        experiments: In the order in which they begin.
+        jobs: How many at a time.
+
+    Returns:
+        Why, by the title of an experiment that is not finished.
+    """
+    pending = list(experiments)
+    source = {one.title: alignment_of(one, experiments) for one in experiments}
+    done: set[str] = set()
+    failed: dict[str, str] = {}
+    running: dict[concurrent.futures.Future, Experiment] = {}
+
+    def needs(one: Experiment) -> list[str]:
+        others = (one.start, source[one.title])
+        return [o.title for o in others if o is not None and o is not one]
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        try:
+            while pending or running:
+                for one in list(pending):
+                    broken = [name for name in needs(one) if name in failed]
+                    if broken:
+                        pending.remove(one)
+                        failed[one.title] = f"it needs {broken[0]}, which failed"
+                    elif len(running) < jobs and done.issuperset(needs(one)):
+                        pending.remove(one)
+                        words = source[one.title]
+                        at = words.folder / "words" if words is not None else None
+                        running[pool.submit(runner.run, one, at)] = one
+                first = concurrent.futures.FIRST_COMPLETED
+                for future in concurrent.futures.wait(running, None, first).done:
+                    one = running.pop(future)
+                    try:
+                        future.result()
+                        done.add(one.title)
+                    except StepFailed as error:
+                        failed[one.title] = str(error)
+                        runner.say(f"{one.title}: {error}")
+        except BaseException:
+            runner.stop()
+            raise
+    return failed
