@@ -62,7 +62,7 @@ def draw(backlogs: Sequence[Backlog]) -> Figure:
         scales.append(
             (
                 1.1 * max(float(b.arriving.max()) for b in like),
-                1.1 * max(float(b.behind_ms.max()) for b in like) + 1e-6,
+                1.3 * max(float(b.behind_ms.max()) for b in like) + 1e-6,
             )
         )
     end = max(b.utterance.seconds + b.upl_ms / 1000 for b in backlogs)
@@ -134,7 +134,7 @@ def _behind(axes: Axes, backlog: Backlog, top: float) -> None:
         )
     axes.annotate(
         f"speech ends; the user waits {upl:.0f} ms more",
-        (seconds, 0.93 * top),
+        (seconds, 0.97 * top),
         xytext=(-4, 0),
         textcoords="offset points",
         ha="right",

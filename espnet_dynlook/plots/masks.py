@@ -135,7 +135,9 @@ def _column(
     flat: bool,
 ) -> None:
     axes[0].set_title(utterance.name, loc="left", pad=3, fontweight="bold")
-    axes[0].set_title(WORDS_FROM[utterance.words_from], loc="right", pad=3, fontsize=7)
+    if utterance.words:
+        source = WORDS_FROM[utterance.words_from]
+        axes[0].set_title(source, loc="right", pad=3, fontsize=7)
     _spectrogram(axes[1], utterance)
     _words(axes[0], utterance, flat)
     for one, (first, last) in zip(axes[2:-1], layers, strict=True):

@@ -25,6 +25,14 @@ def add_models(parser: argparse.ArgumentParser, required: bool = True) -> None:
         metavar="TEXT",
         help="what to call it, once a model; without: the name of its folder",
     )
+    group.add_argument(
+        "--wait",
+        action="append",
+        type=float,
+        metavar="W",
+        help="how much it waits, from 0 to 1, once a model: for models that learned a "
+        "range of latencies (latency_weight: [lo, hi])",
+    )
 
 
 def add_utterance(parser: argparse.ArgumentParser, required: bool = True) -> None:

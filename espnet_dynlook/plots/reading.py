@@ -54,7 +54,7 @@ def load_systems(args: Any) -> list[System]:
         PlotError: a file is missing or does not fit, or the options differ in number.
     """
     files = args.asr_model_file
-    for key in ("asr_train_config", "name"):
+    for key in ("asr_train_config", "name", "wait"):
         given = getattr(args, key)
         if given is not None and len(given) != len(files):
             raise PlotError(
@@ -63,7 +63,15 @@ def load_systems(args: Any) -> list[System]:
             )
     configs = args.asr_train_config or [None] * len(files)
     names = args.name or [Path(file).absolute().parent.name for file in files]
-    return [load_system(*one) for one in zip(configs, files, names, strict=True)]
+    systems = [load_system(*one) for one in zip(configs, files, names, strict=True)]
+    for system, wait in zip(systems, args.wait or (), strict=bool(args.wait)):
+        if not hasattr(system.model.encoder, "set_wait"):
+            raise PlotError(f"--wait: {system.name} has none of the plugin's encoders")
+        try:
+            system.model.encoder.set_wait(wait)
+        except ValueError as error:
+            raise PlotError(f"--wait: {error}") from error
+    return systems
 
 
 def load_system(config: str | None, file: str, name: str) -> System:
