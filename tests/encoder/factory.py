@@ -26,17 +26,26 @@ PAIRS = {
     "conformer": (ConformerEncoder, DynlookConformerEncoder),
     "transformer": (TransformerEncoder, DynlookTransformerEncoder),
 }
+DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_bias": 0.3}
 KINDS = {
     "causal": {"lookahead": "causal"},
     "layerwise": {"lookahead": "layerwise", "lookahead_frames": 2},
     "layerwise_total": {"lookahead": "layerwise", "lookahead_total": 4},
     "chunked": {"lookahead": "chunked", "lookahead_frames": 3},
     "full": {"lookahead": "full"},
+    "random": {"lookahead": "random", "lookahead_frames": 3},
+    "frame": {**DYNAMIC, "lookahead_scheduler": "frame", "lookahead_layers": [1, 3]},
+    "frame_shared": {**DYNAMIC, "lookahead_scheduler": "frame", "share_wait": True},
+    "sequential": {**DYNAMIC, "lookahead_scheduler": "sequential"},
+    "segment": {**DYNAMIC, "lookahead_scheduler": "segment"},
 }
 
 
 def make(name="conformer", seed=0, input_size=INPUT_SIZE, **keys):
-    """Return a small dynlook encoder in evaluation mode, norms not at their start."""
+    """Return a small dynlook encoder in evaluation mode, not as it is at its start.
+
+    Normalizations are not the identity, and schedulers open some gates and not others.
+    """
     torch.manual_seed(seed)
     base = CONFORMER if name == "conformer" else SMALL
     encoder = PAIRS[name][1](input_size, **{**base, **keys})
@@ -44,7 +53,7 @@ def make(name="conformer", seed=0, input_size=INPUT_SIZE, **keys):
 
 
 def randomize(encoder):
-    """Move normalizations away from the identity, as training does."""
+    """Move what starts as the identity or zero away from it, as training does."""
     generator = torch.Generator().manual_seed(1)
 
     def noise(tensor, scale=0.3):
@@ -57,6 +66,9 @@ def randomize(encoder):
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean += noise(module.running_mean)
             module.running_var *= 1 + noise(module.running_var).abs()
+    if getattr(encoder, "scheduler", None) is not None:
+        for parameter in encoder.scheduler.parameters():
+            parameter.data += noise(parameter, 0.8)
     return encoder
 
 

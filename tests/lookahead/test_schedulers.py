@@ -1,0 +1,136 @@
+"""Schedulers: what their decisions may look at, and where segments have to end."""
+
+import pytest
+import torch
+
+from espnet_dynlook.lookahead.random import RandomLookahead, segment_band
+from espnet_dynlook.lookahead.scheduler import (
+    BOUND,
+    FrameScheduler,
+    SegmentScheduler,
+    SequentialScheduler,
+    forced_ends,
+)
+
+SIZE, FRAMES = 6, 4
+
+
+def random_scheduler(name, seed=0):
+    """Return a scheduler none of whose parameters is as at the start."""
+    torch.manual_seed(seed)
+    made = {
+        "frame": lambda: FrameScheduler(SIZE, FRAMES, 8, 0.5),
+        "sequential": lambda: SequentialScheduler(SIZE, FRAMES, 8, 0.5),
+        "segment": lambda: SegmentScheduler(SIZE, 8, 0.5, kernel_size=3),
+    }[name]()
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    return made
+
+
+def seen_by(name, i, d):
+    """Return the frames that the decision of row i about frame i + d may look at."""
+    if name == "frame":
+        return {i}
+    if name == "sequential":
+        return {i, i + d - 1}
+    return {i - 2, i - 1, i}  # of a kernel of 3; for segments i is the frame itself
+
+
+@pytest.mark.parametrize("name", ["frame", "sequential", "segment"])
+def test_no_decision_looks_at_what_it_has_not_waited_for(name):
+    scheduler = random_scheduler(name)
+    x = torch.randn(1, 9, SIZE, requires_grad=True)
+    z = scheduler(x, torch.tensor(0.5))
+    for i in range(9):
+        for d in range(1, FRAMES + 1 if z.dim() == 3 else 2):
+            logit = z[0, i, d - 1] if z.dim() == 3 else z[0, i]
+            (gradient,) = torch.autograd.grad(logit, x, retain_graph=True)
+            moved = set(gradient[0].abs().sum(1).nonzero().flatten().tolist())
+            assert moved == {t for t in seen_by(name, i, d) if 0 <= t < 9}
+
+
+def test_sequential_logits_equal_their_equation():
+    scheduler = random_scheduler("sequential")
+    x = torch.randn(2, 7, SIZE)
+    z = scheduler(x, torch.tensor(0.3))
+    h = scheduler.hidden(x, torch.tensor(0.3))
+    for i in range(7):
+        for d in range(1, min(FRAMES, 7 - i) + 1):
+            a, b = scheduler.waiting(h[:, i]), scheduler.seen(h[:, i + d - 1])
+            raw = (a * b).sum(1) / 8**0.5
+            raw = raw + scheduler.waiting_alone(h[:, i])[:, 0]
+            raw = raw + scheduler.seen_alone(h[:, i + d - 1])[:, 0]
+            raw = raw + scheduler.distance[d - 1] + scheduler.bias
+            expected = BOUND * torch.tanh(raw / BOUND)
+            torch.testing.assert_close(z[:, i, d - 1], expected)
+
+
+@pytest.mark.parametrize("name", ["frame", "sequential", "segment"])
+def test_gates_start_open_and_logits_are_bounded(name):
+    torch.manual_seed(0)
+    make = {
+        "frame": lambda: FrameScheduler(SIZE, FRAMES, 8, 2.5),
+        "sequential": lambda: SequentialScheduler(SIZE, FRAMES, 8, 2.5),
+        "segment": lambda: SegmentScheduler(SIZE, 8, 2.5),
+    }[name]
+    scheduler = make()
+    x = 100 * torch.randn(2, 11, SIZE)
+    start = scheduler(x, torch.tensor(0.5))
+    assert (start == start.flatten()[0]).all() and 2.3 < float(start.max()) <= 2.5
+    for parameter in scheduler.parameters():
+        torch.nn.init.normal_(parameter, std=50.0)
+    extreme = scheduler(x, torch.tensor(1.0))
+    assert extreme.abs().max() <= BOUND and extreme.std() > 1
+
+
+@pytest.mark.parametrize("name", ["frame", "sequential", "segment"])
+def test_willingness_to_wait_reaches_the_gates(name):
+    scheduler = random_scheduler(name)
+    x = torch.randn(1, 5, SIZE)
+    little, much = scheduler(x, torch.tensor(0.0)), scheduler(x, torch.tensor(1.0))
+    assert not torch.allclose(little, much)
+
+
+def test_forced_ends_equal_counting():
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(200):
+        frames = int(torch.randint(1, 6, (), generator=generator))
+        ends = torch.rand(2, 30, generator=generator) < 0.15
+        forced = forced_ends(ends, frames)
+        for row, made in zip(ends.tolist(), forced.tolist(), strict=True):
+            count = 0
+            for own, forced_here in zip(row, made, strict=True):
+                count += 1
+                assert forced_here == (count == frames + 1)
+                if own or forced_here:
+                    count = 0
+
+
+def test_rows_of_segments_see_to_their_segments_end():
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(200):
+        frames = int(torch.randint(1, 6, (), generator=generator))
+        ends = torch.rand(1, 20, generator=generator) < 0.3
+        ends |= forced_ends(ends, frames)
+        band = segment_band(ends, frames)[0]
+        for i in range(20):
+            for d in range(1, frames + 1):
+                inside = i + d < 20 and not ends[0, i : i + d].any()
+                assert bool(band[i, d - 1]) == inside
+
+
+def test_random_lookahead_draws_every_kind_of_mask():
+    kind = RandomLookahead(num_layers=3, frames=4)
+    torch.manual_seed(0)
+    drawn = [kind.draw(20, torch.device("cpu")) for _ in range(300)]
+    waits = [None if b is None else tuple(x.shape[-1] for x in b) for b in drawn]
+    assert None in waits and (0, 0, 0) in waits and (2, 1, 1) in waits
+    chunks = {x for x in waits if x is not None and len(set(x)) == 1}
+    assert {(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)} <= chunks
+    torch.manual_seed(0)
+    again = [kind.draw(20, torch.device("cpu")) for _ in range(300)]
+    for one, other in zip(drawn, again, strict=True):
+        assert (one is None) == (other is None)
+        for a, b in zip(one or (), other or (), strict=True):
+            assert torch.equal(a, b)
