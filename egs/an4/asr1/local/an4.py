@@ -9,6 +9,7 @@
 
 import csv
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ SUFFIXES = (".sph", ".wav", ".flac")
 # <s> YES </s> (an251-fash-b), in the test set without <s> and </s>
 LINE = re.compile(r"^(?:<s>)?(?P<text>[^<>()]*)(?:</s>)?\s*\((?P<utt>[^()\s]+)\)$")
 # an251-fash-b: what was said, who said it, close-talking microphone
-UTT = re.compile(r"^[a-z]+\d+-(?P<speaker>[a-z]+)-b$")
+UTT = re.compile(r"^[a-z]+\d+-(?P<speaker>[a-z0-9]+)-b$")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _read_features(folder: Path, name: str) -> Part:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             feats, offsets, utts = (arrays[k] for k in ("feats", "offsets", "utts"))
-    except (KeyError, OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise CorpusError(
             f"{path} is not an archive of feats, offsets and utts: {error}"
         ) from None
