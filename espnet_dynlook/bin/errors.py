@@ -5,12 +5,19 @@ import sys
 from collections.abc import Iterator
 
 from espnet_dynlook.config import ConfigError
+from espnet_dynlook.training.annealing import LookaheadNotLearned
 from espnet_dynlook.training.checkpoint import CheckpointNotWritten
 from espnet_dynlook.training.loading import CheckpointMismatch
 from espnet_dynlook.training.lock import FolderInUse
 
 #: What the user can put right; anything else keeps its traceback.
-EXPECTED = (ConfigError, FolderInUse, CheckpointMismatch, CheckpointNotWritten)
+EXPECTED = (
+    ConfigError,
+    FolderInUse,
+    CheckpointMismatch,
+    CheckpointNotWritten,
+    LookaheadNotLearned,
+)
 
 
 @contextlib.contextmanager

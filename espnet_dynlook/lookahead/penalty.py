@@ -77,6 +77,7 @@ class LatencyPenalty(torch.nn.Module):
 
     mean: torch.Tensor
     steps: torch.Tensor
+    work: torch.Tensor | None
 
     def __init__(
         self,

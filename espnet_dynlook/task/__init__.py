@@ -4,11 +4,19 @@
 
 import argparse
 import importlib
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
+from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.model.latency import check_latency_conf
 from espnet_dynlook.task.checked import CheckedTask
+from espnet_dynlook.task.optimizers import separate_scheduler
+from espnet_dynlook.training.annealing import scheduler_of
 from espnet_dynlook.training.loading import load_whole_model
 
 with espnet_imports():
@@ -25,6 +33,7 @@ ADDITIONS: dict[str, dict[str, str]] = {
             "espnet_dynlook.encoder.transformer:DynlookTransformerEncoder"
         ),
     },
+    "model": {"dynlook": "espnet_dynlook.model.asr:DynlookASRModel"},
 }
 
 
@@ -50,6 +59,66 @@ class DynlookASRTask(CheckedTask, ASRTask):
         """
         register()  # a spawned worker has imported nothing else of the plugin
         super().main_worker(args)
+
+    @classmethod
+    def parse(cls, cmd: Sequence[str]) -> argparse.Namespace:
+        """Parse and check a command line; ``base:`` of its ``--config`` is resolved.
+
+        Raises:
+            ConfigError: a key or value is wrong.
+        """
+        args = super().parse(cmd)
+        if args.model == "dynlook" and not args.print_config:
+            conf = args.model_conf or {}
+            latency = {
+                key: value
+                for key, value in conf.items()
+                if key.startswith("latency_") or key == "compute_budget"
+            }
+            kind = (args.encoder_conf or {}).get(
+                "lookahead", f"that of encoder: {args.encoder}"
+            )
+            try:
+                check_latency_conf(kind, **latency)
+            except ValueError as error:
+                raise config.ConfigError(f"model_conf: {error}") from error
+        return args
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:
+        """Build a model.
+
+        Raises:
+            ConfigError: a value does not fit the others, such as a ``latency_target``
+                that the encoder cannot come to.
+        """
+        try:
+            model = super().build_model(args)
+        except ValueError as error:
+            raise config.ConfigError(f"the model cannot be built: {error}") from error
+        if scheduler_of(model) is not None and args.model == "espnet":
+            logging.warning(
+                "lookahead: dynamic with model: espnet is trained without a price on "
+                "waiting: for one, set model: dynlook and model_conf: latency_loss"
+            )
+        return model
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """Build the optimizer, with the schedulers of a lookahead in their own group.
+
+        Args:
+            args: Parsed arguments.
+            model: Whose parameters are optimized.
+        """
+        optimizers = super().build_optimizers(args, model)
+        scheduler = scheduler_of(model)
+        if scheduler is not None:
+            for optimizer in optimizers:
+                separate_scheduler(optimizer, scheduler, scheduler.lr_factor)
+        return optimizers
 
     @classmethod
     def build_model_from_file(

@@ -10,6 +10,10 @@ import numpy as np
 import torch
 
 _SHOWN = 20
+#: A learned lookahead: new to a model whose other parameters come from a parent.
+_NEW = ("encoder.scheduler.",)
+#: State of one training, which is no business of the next: never loaded from a parent.
+_OF_A_TRAINING = ("encoder.scheduler.progress", "latency_penalty.")
 
 
 class CheckpointMismatch(RuntimeError):
@@ -142,7 +146,9 @@ def load_init_param(
         init_param: ``file[:source[:target[:excluded,…]]]``: parameters of ``file``
             below the key ``source``, but for those that start with an excluded key,
             go to the model's part ``target``.
-        model: Receives them.
+        model: Receives them. Its ``encoder.scheduler`` may be missing in the file: it
+            then stays new, and the log says so. How far a training was (the progress
+            of the annealing, running means of a penalty) is never loaded.
         ignore_init_mismatch: Whether to load what fits and leave the rest.
         map_location: Where to put the tensors.
 
@@ -165,7 +171,11 @@ def load_init_param(
             f"--init_param {init_param}: the model has no part {target!r}; it has "
             f"{known}, and their parts (such as encoder.encoders.0)"
         ) from None
-    expected = part.state_dict()
+    expected, in_model = part.state_dict(), f"{target}." if target else ""
+    state, expected = (
+        {k: v for k, v in keys.items() if not (in_model + k).startswith(_OF_A_TRAINING)}
+        for keys in (state, expected)
+    )
     # An excluded key is written as in the file; in the model it lies elsewhere.
     prefix = source + "." if source else ""
     wanted = {
@@ -173,6 +183,13 @@ def load_init_param(
         for k, v in expected.items()
         if not (prefix + k).startswith(left_out or ("\0",))
     }
+    new = [k for k in wanted if (in_model + k).startswith(_NEW) and k not in state]
+    if new:
+        wanted = {k: v for k, v in wanted.items() if k not in new}
+        logging.warning(
+            f"--init_param {init_param} has no learned lookahead: left as initialised"
+            + _listed("new", new)
+        )
     if not ignore_init_mismatch:
         check_fits(
             state,

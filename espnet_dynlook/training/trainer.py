@@ -13,12 +13,19 @@ import torch
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.training.amp import bfloat16_on_cpu
+from espnet_dynlook.training.annealing import (
+    AnnealingReporter,
+    annealing_statistic,
+    check_lookahead,
+)
 from espnet_dynlook.training.checkpoint import finish_epoch, whole_checkpoints
 from espnet_dynlook.training.latency import latency_statistic
 from espnet_dynlook.training.loading import check_fits, safe_load
 from espnet_dynlook.training.progress import Display
+from espnet_dynlook.training.substitute import substitute
 
 with espnet_imports():
+    import espnet2.train.trainer as host_trainer
     from espnet2.train.distributed_utils import DistributedOption
     from espnet2.train.reporter import Reporter, SubReporter
     from espnet2.train.trainer import Trainer, TrainerOptions
@@ -34,6 +41,9 @@ class DynlookTrainer(Trainer):
     * Checkpoints are written whole or not at all (see ``training.checkpoint``).
     * A progress bar on a terminal, lines in a log; ``lookahead_ms`` among the
       statistics.
+    * Where a lookahead is learned, the best epochs are among those with rounded masks,
+      by the loss without a penalty, and a training that has lost its lookahead stops
+      (see ``training.annealing``).
     """
 
     #: How this run shows itself; set for the time of ``run`` on a class of its own.
@@ -60,6 +70,7 @@ class DynlookTrainer(Trainer):
         Raises:
             CheckpointNotWritten: the disk is full; the checkpoint before is kept.
             CheckpointMismatch: ``checkpoint.pth`` is of another model.
+            LookaheadNotLearned: the lookahead has collapsed, or did not decide.
         """
         first = not distributed_option.distributed or distributed_option.dist_rank == 0
         display = Display(
@@ -80,6 +91,8 @@ class DynlookTrainer(Trainer):
             if first:
                 stack.enter_context(whole_checkpoints(trainer_options.output_dir))
             stack.enter_context(latency_statistic(model))
+            stack.enter_context(annealing_statistic(model))
+            stack.enter_context(substitute(host_trainer, Reporter=AnnealingReporter))
             stack.enter_context(display.beside_log())
             super(DynlookTrainer, session).run(
                 model=model,
@@ -114,6 +127,29 @@ class DynlookTrainer(Trainer):
             options=options,
             **others,
         )
+
+    @classmethod
+    def validate_one_epoch(
+        cls,
+        model: torch.nn.Module,
+        iterator: Iterable[Any],
+        reporter: SubReporter,
+        options: TrainerOptions,
+        distributed_option: DistributedOption,
+    ) -> None:
+        """Validate, and stop where the lookahead is lost.
+
+        Raises:
+            LookaheadNotLearned: it has collapsed, or did not decide.
+        """
+        super().validate_one_epoch(
+            model=model,
+            iterator=iterator,
+            reporter=reporter,
+            options=options,
+            distributed_option=distributed_option,
+        )
+        check_lookahead(model, reporter)
 
     @classmethod
     def resume(  # type: ignore[override]  # it is static, and called on the class

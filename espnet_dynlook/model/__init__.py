@@ -1,0 +1,1 @@
+"""ESPnet's ASR models with what this plugin trains besides."""

@@ -1,0 +1,173 @@
+# Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
+
+"""Turn ``latency_*`` of a configuration into a penalty for an encoder, and into ms."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from espnet_dynlook.lookahead.compute import check_compute_budget, work_per_layer
+from espnet_dynlook.lookahead.penalty import LatencyPenalty
+from espnet_dynlook.model.timing import FrontendTiming
+
+#: A mean wait of fewer frames is a causal model.
+COLLAPSED = 0.3
+
+
+def check_latency_conf(
+    lookahead: str,
+    latency_loss: str = "none",
+    latency_weight: float | Sequence[float] = 0.002,
+    latency_target: float | None = None,
+    latency_warmup: float = 0.25,
+    latency_ramp: float = 0.25,
+    latency_floor: float = 4.0,
+    compute_budget: float | None = None,
+) -> None:
+    """Refuse wrong values before anything is built.
+
+    Args:
+        lookahead: The encoder's kind.
+        latency_loss: As for ``DynlookASRModel``, as are the others.
+        latency_weight: Likewise.
+        latency_target: Likewise.
+        latency_warmup: Likewise.
+        latency_ramp: Likewise.
+        latency_floor: Likewise.
+        compute_budget: Likewise.
+
+    Raises:
+        ValueError: a value is out of range, or they do not go together; says what to
+            write instead.
+    """
+    if compute_budget is not None:
+        check_compute_budget(compute_budget)
+    LatencyPenalty(
+        latency_loss,
+        latency_weight,
+        None if latency_target is None else 1.0,
+        latency_warmup,
+        latency_ramp,
+        latency_floor,
+        torch.ones(1),
+        compute_budget,
+    )
+    if latency_loss != "none" and lookahead != "dynamic":
+        raise ValueError(
+            f"latency_loss: {latency_loss} has nothing to train with lookahead: "
+            f"{lookahead}, whose latency is fixed; set lookahead: dynamic, or "
+            "latency_loss: none"
+        )
+
+
+def longest_mean_wait(encoder: Any) -> float:
+    """Return the longest mean latency in frames that an encoder can learn.
+
+    Segments of R + 1 frames, the longest, wait R/2 in the mean; rows that decide for
+    themselves wait R in every layer that looks ahead.
+    """
+    scheduler = encoder.scheduler
+    if scheduler.shared:
+        return scheduler.frames / 2
+    looking = range(1, len(encoder.encoders) + 1)
+    return scheduler.frames * sum(scheduler.looks_ahead(layer) for layer in looking)
+
+
+def target_in_frames(
+    latency_target: float | None, encoder: Any, timing: FrontendTiming
+) -> float | None:
+    """Turn a target in ms into one in frames of waiting.
+
+    Args:
+        latency_target: Mean latency in ms from the end of a frame, front end and
+            subsampling included; None: there is no target.
+        encoder: With a learned lookahead.
+        timing: Of the front end.
+
+    Raises:
+        ValueError: the encoder cannot come there.
+    """
+    if latency_target is None:
+        return None
+    constant, period = timing.constant_ms(encoder), timing.frame_ms(encoder)
+    lowest = constant + COLLAPSED * period
+    highest = constant + longest_mean_wait(encoder) * period
+    if not lowest < latency_target <= highest:
+        raise ValueError(
+            f"latency_target={latency_target} ms must be above {lowest:.0f} ms (front "
+            f"end, subsampling and {COLLAPSED} frames) and at most {highest:.0f} ms, "
+            "the longest mean wait with lookahead_frames="
+            f"{encoder.scheduler.frames} in {len(encoder.encoders)} layers; change the "
+            "target or lookahead_frames"
+        )
+    return (latency_target - constant) / period
+
+
+def build_penalty(
+    encoder: Any,
+    timing: FrontendTiming,
+    *,
+    latency_target: float | None,
+    compute_budget: float | None,
+    latency_loss: str,
+    latency_weight: float | Sequence[float],
+    latency_warmup: float,
+    latency_ramp: float,
+    latency_floor: float,
+) -> tuple[LatencyPenalty | None, torch.Tensor | None]:
+    """Return the penalty of an encoder, and the work of one frame in its layers.
+
+    Args:
+        encoder: Any of ESPnet's.
+        timing: Of the front end.
+        latency_target: As for ``DynlookASRModel``, as are the others.
+        compute_budget: Likewise.
+        latency_loss: Likewise.
+        latency_weight: Likewise.
+        latency_warmup: Likewise.
+        latency_ramp: Likewise.
+        latency_floor: Likewise.
+
+    Returns:
+        The penalty, None where the lookahead is not learned; the work (L,), None
+        without a ``compute_budget``.
+
+    Raises:
+        ValueError: as ``check_latency_conf`` and ``target_in_frames``; or the encoder
+            is not one of the plugin's.
+    """
+    kind = getattr(encoder, "kind", None)
+    name = getattr(kind, "name", None) or type(encoder).__name__
+    check_latency_conf(
+        name,
+        latency_loss,
+        latency_weight,
+        latency_target,
+        latency_warmup,
+        latency_ramp,
+        latency_floor,
+        compute_budget,
+    )
+    work = None
+    if compute_budget is not None:
+        if kind is None:
+            raise ValueError(
+                f"compute_budget={compute_budget} needs an encoder that says what it "
+                "looks at, and this is none: set encoder: dynlook_conformer or "
+                "dynlook_transformer, or leave compute_budget out"
+            )
+        work = work_per_layer(encoder)
+    if getattr(encoder, "scheduler", None) is None:
+        return None, work
+    penalty = LatencyPenalty(
+        latency_loss,
+        latency_weight,
+        target_in_frames(latency_target, encoder, timing),
+        latency_warmup,
+        latency_ramp,
+        latency_floor,
+        work,
+        compute_budget,
+    )
+    return penalty, work

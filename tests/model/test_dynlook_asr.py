@@ -1,0 +1,206 @@
+"""ESPnet's ASR model with a price on waiting."""
+
+import inspect
+
+import pytest
+import torch
+from model_factory import DYNAMIC, KINDS, batch, build
+
+from espnet_dynlook.lookahead.compute import work_per_layer
+
+PRICE = {"latency_loss": "absolute", "latency_weight": 0.1}
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["naive", "absolute", "relative", "excess", "upl"])
+def test_every_loss_trains_every_model(tmp_path, kind, loss):
+    model = build(
+        tmp_path, kind, latency_loss=loss, latency_weight=0.1, compute_budget=0.9
+    ).train()
+    loss_value, stats, weight = model(**batch())
+    assert loss_value.shape == weight.shape
+    torch.testing.assert_close(
+        stats["loss"], stats["loss_task"] + stats["loss_latency"]
+    )
+    assert stats["loss_latency"] > 0
+    for key in ("latency_ms", "latency_rounded_ms", "undecided", "upl_ms"):
+        assert stats[key].shape == weight.shape and torch.isfinite(stats[key]), key
+    assert {"lookahead_layer1", "lookahead_layer2"} <= set(stats)
+    loss_value.sum().backward()
+    gradients = [p.grad for p in model.encoder.scheduler.parameters()]
+    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
+    assert sum(float(g.abs().sum()) for g in gradients) > 0
+
+
+def test_penalty_is_per_token_and_frame(tmp_path):
+    model = build(tmp_path, **PRICE).eval()
+    _, stats, _ = model(**batch())
+    constant = model.timing.constant_ms(model.encoder)
+    frames = (stats["latency_ms"] - constant) / model.timing.frame_ms(model.encoder)
+    tokens = 3.0  # the mean of 4 and 2
+    torch.testing.assert_close(stats["loss_latency"], tokens * 0.1 * frames)
+
+
+def test_loss_without_the_penalty_is_espnets(tmp_path):
+    ours, host = build(tmp_path, **PRICE), build(tmp_path, model="espnet")
+    host.load_state_dict(ours.state_dict(), strict=False)
+    _, stats, _ = ours.eval()(**batch())
+    loss, _, _ = host.eval()(**batch())
+    torch.testing.assert_close(stats["loss_task"], loss.detach())
+
+
+def test_intermediate_ctc_and_self_conditioning(tmp_path):
+    encoder = {
+        **DYNAMIC,
+        "interctc_layer_idx": [1],
+        "interctc_use_conditioning": True,
+    }
+    model = build(tmp_path, encoder_conf=encoder, interctc_weight=0.5, **PRICE)
+    loss, stats, _ = model.train()(**batch())
+    loss.backward()
+    assert "loss_interctc_layer1" in stats and stats["loss_latency"] > 0
+
+
+def test_soft_gap_is_of_the_same_weights_and_leaves_the_rounded_trace(tmp_path):
+    model = build(tmp_path, **PRICE).eval()
+    with torch.no_grad():
+        _, stats, _ = model(**batch())
+        trace = model.encoder.lookahead
+        assert all(((b == 0) | (b == 1)).all() for b in trace.bands)
+        with model.encoder.soft_masks():
+            soft, _, _ = super(type(model), model).forward(**batch())
+    torch.testing.assert_close(stats["loss_soft"], soft)
+    gap = (stats["loss_task"] - stats["loss_soft"]) / stats["loss_soft"]
+    torch.testing.assert_close(stats["soft_gap"], gap)
+    assert model.error_calculator is not None  # back in its place
+    assert "loss_soft" not in model.train()(**batch())[1]
+
+
+def test_a_range_of_weights_is_told_to_the_encoder(tmp_path):
+    model = build(
+        tmp_path, latency_loss="absolute", latency_weight=[0.001, 0.1]
+    ).train()
+    waits = set()
+    for _ in range(3):
+        _, stats, _ = model(**batch())
+        assert model.encoder.scheduler.wait == pytest.approx(model.latency_penalty.wait)
+        weight = 0.1 * 0.01**model.encoder.scheduler.wait
+        assert stats["latency_weight"].item() == pytest.approx(weight)
+        waits.add(model.encoder.scheduler.wait)
+    assert len(waits) == 3
+    model.eval()
+    assert model.encoder.scheduler.wait == pytest.approx(0.5)
+    model.encoder.set_wait(0.9)  # a caller's choice stays
+    model(**batch())
+    assert model.encoder.scheduler.wait == 0.9
+
+
+def test_warm_up_comes_from_the_trainers_progress(tmp_path):
+    model = build(tmp_path, **PRICE).train()
+    model.set_progress(1, 0.1)
+    _, stats, _ = model(**batch())
+    assert stats["loss_latency"] == 0 and stats["latency_weight"] == 0
+    torch.testing.assert_close(stats["loss"], stats["loss_task"])
+
+
+@pytest.mark.parametrize("lookahead", ["causal", "chunked", "full"])
+def test_fixed_kinds_report_upl(tmp_path, lookahead):
+    encoder = {"lookahead": lookahead, "lookahead_frames": 3}
+    model = build(tmp_path, encoder_conf=encoder, compute_budget=0.5).eval()
+    _, stats, _ = model(**batch())
+    assert model.latency_penalty is None and "loss_latency" not in stats
+    frames = model.encoder.lookahead.lengths.float()
+    # All work at the end: half a frame period for each frame, less the last period.
+    if lookahead == "full":
+        expected = (0.5 * frames - 1).mean() * model.timing.frame_ms(model.encoder)
+        assert stats["upl_ms"].item() == pytest.approx(expected.item(), rel=1e-4)
+    elif lookahead == "causal":
+        assert stats["upl_ms"] == 0
+
+
+def test_work_is_counted_from_the_layers(tmp_path):
+    model = build(tmp_path, compute_budget=0.9)
+    size, units, context = 16, 32, 50
+    work = work_per_layer(model.encoder, context)
+    assert work.shape == (2,) and work[0] == work[1]
+    linear = 2 * (4 * size * size + 2 * size * units)
+    convolution = 2 * (2 * size * size + size * 5 + size * size)
+    positions = 2 * size * size * (2 * context - 1) / context
+    attention = 2 * size * (context + context + 2 * context - 1)
+    expected = linear + convolution + positions + attention
+    assert work[0].item() == pytest.approx(expected, rel=1e-3)
+    torch.manual_seed(3)
+    before = torch.rand(1)
+    torch.manual_seed(3)
+    work_per_layer(model.encoder)
+    assert torch.equal(torch.rand(1), before)  # draws no random numbers
+
+
+def test_penalty_state_survives_a_checkpoint(tmp_path):
+    one = build(tmp_path, latency_target=80.0, **PRICE).train()
+    for seed in range(3):
+        one(**batch(seed))
+    other = build(tmp_path, latency_target=80.0, **PRICE)
+    other.load_state_dict(one.state_dict())
+    for key, value in one.latency_penalty.state_dict().items():
+        assert value.is_floating_point()
+        assert torch.equal(other.latency_penalty.state_dict()[key], value), key
+    assert float(one.latency_penalty.steering.steps) == 3
+
+
+def test_configurations_know_our_keys_and_espnets():
+    from espnet_dynlook.model.asr import DynlookASRModel
+
+    names = set(inspect.signature(DynlookASRModel).parameters)
+    assert {"ctc_weight", "interctc_weight", "latency_loss", "compute_budget"} <= names
+    assert not names & {"args", "kwargs", "self"}
+
+
+@pytest.mark.parametrize(
+    ("encoder_conf", "model_conf", "message"),
+    [
+        (
+            {"lookahead": "chunked", "lookahead_frames": 3},
+            {"latency_loss": "absolute"},
+            "lookahead: chunked, whose latency is fixed; set lookahead: dynamic",
+        ),
+        (DYNAMIC, {"latency_loss": "absolute", "latency_weight": -1}, "above 0"),
+        (DYNAMIC, {"compute_budget": 0.0}, "compute_budget=0.0 must be above 0"),
+        (
+            DYNAMIC,
+            {"latency_loss": "absolute", "latency_target": 5000.0},
+            r"latency_target=5000.0 ms must be above .* and at most",
+        ),
+        (
+            DYNAMIC,
+            {"latency_loss": "absolute", "latency_target": 1.0},
+            r"latency_target=1.0 ms must be above",
+        ),
+    ],
+)
+def test_bad_values_of_models_say_what_to_write(
+    tmp_path, encoder_conf, model_conf, message
+):
+    from espnet_dynlook.config import ConfigError
+
+    with pytest.raises(ConfigError, match=message):
+        build(tmp_path, encoder_conf=encoder_conf, **model_conf)
+
+
+def test_longest_target_follows_from_the_scheduler(tmp_path):
+    """Segments of R + 1 frames wait R/2 in the mean; rows of L layers R L."""
+    for scheduler, frames in (("segment", 1.5), ("frame", 6.0)):
+        encoder = {**DYNAMIC, "lookahead_scheduler": scheduler}
+        model = build(tmp_path, encoder_conf=encoder)
+        period = model.timing.frame_ms(model.encoder)
+        longest = model.timing.constant_ms(model.encoder) + frames * period
+        build(tmp_path, encoder_conf=encoder, latency_target=longest - 1, **PRICE)
+        with pytest.raises(ValueError, match="at most"):
+            build(tmp_path, encoder_conf=encoder, latency_target=longest + 1, **PRICE)
+
+
+def test_espnets_model_with_a_learned_lookahead_warns(tmp_path, caplog):
+    model = build(tmp_path, model="espnet")
+    assert "without a price on waiting" in caplog.text
+    model.train()(**batch())[0].backward()
