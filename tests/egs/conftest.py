@@ -4,6 +4,9 @@ import contextlib
 import functools
 import http.server
 import importlib
+import os
+import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -13,6 +16,12 @@ import pytest
 import soundfile
 
 EGS = Path(__file__).parents[2] / "egs"
+# Stands for asr.sh: writes down its arguments, one line a call.
+RECORDER = """#!/usr/bin/env bash
+line=$(printf '%s\\t' "$@")
+echo "${line}" >>calls # one write: two of these may run at a time
+[ "${FAIL:-}" = "" ] || [[ "$*" != *"${FAIL}"* ]] || exit 1
+"""
 
 
 @functools.cache
@@ -172,3 +181,37 @@ def server():
     flaky = FlakyServer()
     yield flaky
     flaky.close()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs a recipe's run.sh and returns asr.sh's options."""
+
+    def start(recipe, *options, code=0, **environment):
+        shutil.copy(EGS / recipe / "asr1" / "run.sh", tmp_path)
+        (tmp_path / "asr.sh").write_text(RECORDER)
+        (tmp_path / "asr.sh").chmod(0o755)
+        (tmp_path / "path.sh").touch()
+        (tmp_path / "local").mkdir(exist_ok=True)
+        (tmp_path / "local" / "compare.py").write_text("import sys; print(sys.argv)")
+        calls = tmp_path / "calls"
+        calls.unlink(missing_ok=True)
+        done = subprocess.run(
+            ["./run.sh", *options],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stderr
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        parsed = []
+        for line in lines:
+            words = []
+            for word in line.split("\t")[:-1]:
+                words += word.split("=", 1) if word.startswith("--") else [word]
+            parsed.append(dict(zip(words[::2], words[1::2], strict=True)))
+        start.out, start.err = done.stdout, done.stderr
+        return parsed
+
+    return start
