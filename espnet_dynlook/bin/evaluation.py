@@ -107,8 +107,8 @@ class SetEvaluation:
             ConfigError: the model cannot do that.
         """
         encoder = self.model.encoder
-        own: Any = getattr(encoder, "kind", None)  # ESPnet's encoders have none
-        self.kind = override or getattr(own, "name", "offline")
+        own = getattr(encoder, "kind", None)  # ESPnet's encoders have none
+        self.kind = override or str(getattr(own, "name", "offline"))
         fixed = None
         if override is not None:
             fixed = fixed_kind(override, len(encoder.encoders))
