@@ -9,6 +9,7 @@ import yaml
 
 from espnet_dynlook.recipe import matrix, matrix_run
 
+DRAW = matrix.draw
 # Stands for run.sh: writes down its arguments and, for stage 11, a trained folder.
 RECORDER = """#!/usr/bin/env bash
 printf '%s ' "$@" >>calls; echo >>calls
@@ -87,6 +88,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "run.sh").chmod(0o755)
     (tmp_path / "evaluate.py").write_text(EVALUATOR)
     monkeypatch.setattr(matrix_run, "EVALUATE", [sys.executable, "evaluate.py"])
+    monkeypatch.setattr(matrix, "draw", lambda *args: False)  # takes seconds
     return tmp_path
 
 
@@ -236,8 +238,11 @@ def test_from_scratch_there_is_no_parent_and_the_epochs_of_both(run, folder):
     assert len(aligning) == 2 and all("full_seed" in line for line in aligning)
 
 
-def test_results_have_every_system_seed_and_set(run, folder):
+def test_results_have_every_system_seed_and_set(run, folder, monkeypatch):
+    monkeypatch.setattr(matrix, "draw", DRAW)
     run()
+    assert (folder / "results/matrix/tradeoff.png").stat().st_size > 1000
+    assert "](results/matrix/tradeoff.png)" in (folder / "RESULTS.md").read_text()
     rows = json.loads((folder / "results/matrix/results.json").read_text())
     systems = ["parent, causal", "parent, full", "causal", "chunked", "full"]
     assert {(r["system"], r["seed"], r["set"]) for r in rows} == {
