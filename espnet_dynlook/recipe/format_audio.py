@@ -179,6 +179,13 @@ def format_data_dir(
         OSError: It cannot be written, for instance since the disk is full.
     """
     data = read_data_dir(in_dir, allow_empty_text)
+    if data.extracted:
+        raise DataError(
+            [
+                f"{in_dir} has features (feats.scp) and no recordings (wav.scp): set "
+                "--feats_type extracted"
+            ]
+        )
     faults, wav, lengths = [], {}, {}
     with whole_folder(out_dir) as partial:
         audio_dir = partial / "data"
