@@ -14,6 +14,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from espnet_dynlook.plots.speech import (
+    draw_spectrogram,
+    draw_words,
+    words_between,
+    words_fit,
+)
 from espnet_dynlook.plots.style import (
     BLUE,
     ORANGE,
@@ -27,6 +33,7 @@ from espnet_dynlook.plots.style import (
 )
 from espnet_dynlook.plots.utterance import (
     Utterance,
+    Word,
     equal_layers,
     inside,
     layers_name,
@@ -98,27 +105,34 @@ def draw(
     most = max(len(g) for g in groups)
     each = {"matrix": max(1.0, min(2.6, 9.0 / most)), "band": 0.75}[view]
     width = min(3.4 + 0.9 * (last - start), 7.2 if len(utterances) == 1 else 5.2)
-    flat = all(_words_fit(u, width * u.seconds / (last - start)) for u in utterances)
+    words = [words_between(u, start, last) for u in utterances]
+    flat = all(words_fit(w, 0.85 * width / (last - start)) for w in words)
     words_height = 0.25 if flat else 0.6
-    fixed = words_height + 0.95 + 1.0
+    furthest = max(_furthest_ms(u) for u in utterances)
     with style():
-        figure = new_figure(width * len(utterances), fixed + each * most + 0.6)
+        height = words_height + 0.95 + each * most + 1.0 + 0.6
+        figure = new_figure(width * len(utterances), height)
         grid = figure.add_gridspec(1, len(utterances))
         latency_axes = []
         for column, (utterance, layers) in enumerate(
             zip(utterances, groups, strict=True)
         ):
+            # Matrices grow into the room that another column needs, bands leave it.
             each_here = each if view == "band" else each * most / len(layers)
+            spare = each * (most - len(layers)) if view == "band" else 0.0
             heights = [words_height, 0.95, *([each_here] * len(layers)), 1.0]
+            heights += [spare] if spare else []
             part = grid[column].subgridspec(len(heights), 1, height_ratios=heights)
             axes = [figure.add_subplot(part[0])]
-            for row in range(1, len(heights)):
+            for row in range(1, len(layers) + 3):
                 axes.append(figure.add_subplot(part[row], sharex=axes[0]))
-            _column(axes, utterance, layers, view, flat)
+            _column(axes, utterance, layers, view, words[column], flat)
             axes[0].set_xlim(start, last)
-            if view == "matrix":
-                for one in axes[2:-1]:
+            for one in axes[2:-1]:
+                if view == "matrix":
                     one.set_ylim(last, start)
+                elif one.images:
+                    one.set_ylim(0, furthest)
             latency_axes.append(axes[-1])
         _level(latency_axes, utterances, start, last)
         figure.legend(
@@ -132,63 +146,24 @@ def _column(
     utterance: Utterance,
     layers: list[tuple[int, int]],
     view: str,
+    words: list[Word],
     flat: bool,
 ) -> None:
     axes[0].set_title(utterance.name, loc="left", pad=3, fontweight="bold")
-    if utterance.words:
+    if words:
         source = WORDS_FROM[utterance.words_from]
         axes[0].set_title(source, loc="right", pad=3, fontsize=7)
-    _spectrogram(axes[1], utterance)
-    _words(axes[0], utterance, flat)
+    draw_spectrogram(axes[1], utterance)
+    draw_words(axes[0], words, flat)
     for one, (first, last) in zip(axes[2:-1], layers, strict=True):
         (_matrix if view == "matrix" else _band)(one, utterance, first)
         panel_title(one, layers_name(first, last))
     _latency(axes[-1], utterance)
     for one in axes[1:]:
-        for word in utterance.words:
+        for word in words:
             one.axvline(word.start, color="black", linewidth=0.35, alpha=0.45)
     for one in axes[:-1]:
         one.tick_params(labelbottom=False)
-
-
-def _words_fit(utterance: Utterance, width: float) -> bool:
-    """Say whether words fit over their own time, in an utterance that wide (inches)."""
-    return all(
-        (word.end - word.start) / utterance.seconds * width > 0.06 * len(word.text)
-        for word in utterance.words
-    )
-
-
-def _words(axes: Axes, utterance: Utterance, flat: bool) -> None:
-    axes.set_axis_off()
-    axes.set_ylim(0, 1)
-    for word in utterance.words:
-        axes.text(
-            (word.start + word.end) / 2,
-            0.02,
-            word.text,
-            fontsize=7 if flat else 6,
-            rotation=0 if flat else 50,
-            ha="center" if flat else "left",
-            va="bottom",
-            clip_on=flat,
-        )
-
-
-def _spectrogram(axes: Axes, utterance: Utterance) -> None:
-    features = utterance.features
-    low, high = np.percentile(features, [5, 99.5])
-    axes.imshow(
-        features.T,
-        origin="lower",
-        aspect="auto",
-        cmap="Greys",
-        vmin=low,
-        vmax=max(high, low + 1e-6),
-        extent=(0, len(features) * utterance.feature_seconds, 0, features.shape[1]),
-        interpolation="nearest",
-    )
-    axes.set_ylabel("mel band" if utterance.log_mel else "feature")
 
 
 def _parts(utterance: Utterance, layer: int) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +204,12 @@ def _band(axes: Axes, utterance: Utterance, layer: int) -> None:
         extent=(0, utterance.seconds, 0, top),
         interpolation="nearest",
     )
-    axes.set_ylim(0, top)
+
+
+def _furthest_ms(utterance: Utterance) -> float:
+    """Return how far ahead the bands can see, in ms."""
+    most = max((band.shape[1] for band in utterance.bands or ()), default=0)
+    return 1000 * utterance.frame_seconds * most
 
 
 def _latency(axes: Axes, utterance: Utterance) -> None:
@@ -241,7 +221,10 @@ def _latency(axes: Axes, utterance: Utterance) -> None:
     axes.axhline(mean, color="black", linewidth=0.8, linestyle="--")
     axes.set_ylabel("wait (ms)")
     axes.set_xlabel("time (s)")
-    panel_title(axes, f"wait of each frame: mean {mean:.0f} ms (dashed), p90 {p90:.0f}")
+    panel_title(
+        axes,
+        f"wait of each frame; in all mean {mean:.0f} ms (dashed), p90 {p90:.0f} ms",
+    )
 
 
 def _level(

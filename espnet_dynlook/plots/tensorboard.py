@@ -89,7 +89,9 @@ def show(model: Any, speech: torch.Tensor, output_dir: Path, epoch: int) -> None
     name = f"{output_dir.name}, epoch {epoch}"
     utterance = observe(System(name, model), speech.float().cpu().numpy())
     with SummaryWriter(str(output_dir / "tensorboard" / "lookahead")) as writer:
-        writer.add_image(TAG, pixels(draw([utterance])), epoch, dataformats="HWC")
+        writer.add_image(
+            TAG, pixels(draw([utterance], view="band")), epoch, dataformats="HWC"
+        )
 
 
 def pixels(figure: Any) -> np.ndarray:

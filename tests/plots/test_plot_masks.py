@@ -121,4 +121,19 @@ def test_wait_is_the_latency_of_the_bands():
     utterance = make_utterance(random_bands(3, binary=True))
     title = draw([utterance]).axes[-1].get_title(loc="left")
     mean, p90 = utterance.latency_ms.mean(), np.percentile(utterance.latency_ms, 90)
-    assert title == (f"wait of each frame: mean {mean:.0f} ms (dashed), p90 {p90:.0f}")
+    assert title == (
+        f"wait of each frame; in all mean {mean:.0f} ms (dashed), p90 {p90:.0f} ms"
+    )
+
+
+def test_words_are_shown_where_most_of_them_is_shown(words):
+    utterance = make_utterance(random_bands(0), words=words)
+    figure = draw([utterance], start=0.3, end=0.8)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["THERE"]
+
+
+def test_bands_of_two_systems_have_one_scale():
+    both = [make_utterance(random_bands(0, most=2)), make_utterance(random_bands(1))]
+    figure = draw(both, view="band")
+    panels = [a for a in figure.axes if a.get_title(loc="left").startswith("layer")]
+    assert {axes.get_ylim() for axes in panels} == {(0.0, 1000 * FRAME * 4)}
