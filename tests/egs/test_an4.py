@@ -296,3 +296,15 @@ def test_real_features(dynlook_data, prepare):
     speakers = {name: set(data.utt2spk.values()) for name, data in sets.items()}
     assert [len(speakers[name]) for name in ("train", "valid", "test")] == [59, 15, 10]
     assert len(set().union(*speakers.values())) == 84
+
+
+def test_every_fold_has_the_same_characters(dynlook_data, prepare):
+    """They share a token list."""
+    for fold in range(5):
+        sets = prepare(dynlook_data / "an4", "--fold", str(fold))
+    seen = {
+        frozenset("".join(data.text.values()))
+        for name, data in sets.items()
+        if name.startswith("train")
+    }
+    assert len(seen) == 1

@@ -39,6 +39,8 @@ def test_folder_that_would_fall_apart_is_refused(run, recipe, folder):
     [
         ("arctic", ["--arctic DIR", "--voices NAMES"]),
         ("librispeech", ["--librispeech DIR", "--train_set PARTS"]),
+        ("an4", ["--an4 DIR", "--fold K"]),
+        ("pooled", ["--data DIR"]),
         ("mini", ["voices are synthetic"]),
     ],
 )
