@@ -194,6 +194,7 @@ class SetEvaluation:
             "character_errors": by_char.errors,
             "frames": 0 if result is None else len(result.latencies),
             **spread("latency", [] if result is None else result.latencies.tolist()),
+            "upl_ms": None if result is None else result.upl,
             "token_delays_ms": None,
             "text": text,
         }

@@ -44,6 +44,7 @@ def summary(
         if row["token_delays_ms"] is not None
         for one in row["token_delays_ms"]
     ]
+    upl = [row["upl_ms"] for row in rows.values() if row["upl_ms"] is not None]
     return {
         "utterances": len(rows),
         "without_loss": len(rows) - len(with_loss),
@@ -58,6 +59,7 @@ def summary(
             else None
         ),
         **spread("latency", latencies),
+        "upl_ms": float(np.mean(upl)) if upl else None,
         "tokens_with_delay": len(delays),
         **spread("token_delay", delays),
     }

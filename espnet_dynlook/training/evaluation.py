@@ -52,6 +52,7 @@ class Evaluated:
         path: Best path: tokens, and the frame that emits each.
         latencies: Of each encoder frame, (T,), in ms from the end of the frame.
         period: Of a frame, in ms.
+        upl: User-perceived latency in ms; None without a compute budget.
         spans: Forced alignment under full lookahead, where it was asked for; None also
             where the transcript does not fit.
     """
@@ -61,6 +62,7 @@ class Evaluated:
     path: BestPath
     latencies: torch.Tensor
     period: float
+    upl: float | None = None
     spans: list[TokenSpan] | None = None
 
 
@@ -142,7 +144,8 @@ class Evaluator:
         parameter = next(self.model.parameters())
         speech = utterance.speech.to(parameter)[None]
         try:
-            self.check_length(speech.size(1))
+            if utterance.speech.dim() == 1:
+                self.check_length(speech.size(1))
         except TooShortUttError:
             return None
         lengths = torch.tensor([speech.size(1)], device=parameter.device)
@@ -179,6 +182,7 @@ class Evaluator:
             with overridden:
                 enc, olens = self._encode(features)
                 latencies = self._latencies(utterances, olens)
+                upl = self._upl(len(utterances))
         except TooShortUttError:
             if len(utterances) > 1:
                 raise
@@ -200,7 +204,15 @@ class Evaluator:
         for n in range(len(utterances)):
             period = self._period(utterances[n], int(olens[n]))
             results.append(
-                Evaluated(losses[n], soft[n], paths[n], latencies[n], period, spans[n])
+                Evaluated(
+                    loss=losses[n],
+                    loss_soft=soft[n],
+                    path=paths[n],
+                    latencies=latencies[n],
+                    period=period,
+                    upl=upl[n],
+                    spans=spans[n],
+                )
             )
         return results
 
@@ -223,20 +235,25 @@ class Evaluator:
             values = found[0].cpu()
             return [row[:n] for row, n in zip(values, olens.tolist(), strict=True)]
         return [
-            time_to_end(n, self.seconds(len(one.speech)))
+            time_to_end(n, self.seconds(one.speech))
             for one, n in zip(utterances, olens.tolist(), strict=True)
         ]
 
-    def seconds(self, size: int) -> float:
-        """Return how long an utterance of so many samples (or features) is."""
-        hop = 1 if self.model.frontend is not None else self.timing.hop_length
-        return size * hop / self.timing.fs
+    def _upl(self, size: int) -> Sequence[float | None]:
+        if getattr(self.model, "compute_budget", None) is None:
+            return [None] * size
+        return self.model.upl_ms(self.encoder.lookahead).tolist()
+
+    def seconds(self, speech: torch.Tensor) -> float:
+        """Return how long an utterance is, given as samples (N,) or features (N, D)."""
+        hop = 1 if speech.dim() == 1 else self.timing.hop_length
+        return len(speech) * hop / self.timing.fs
 
     def _period(self, utterance: Utterance, frames: int) -> float:
         shift = getattr(self.encoder, "frame_shift", None)
         if shift is not None:
             return 1000.0 * shift * self.timing.hop_length / self.timing.fs
-        return 1000.0 * self.seconds(len(utterance.speech)) / max(frames, 1)
+        return 1000.0 * self.seconds(utterance.speech) / max(frames, 1)
 
     def _log_probs(self, enc: torch.Tensor) -> torch.Tensor:
         return self.model.ctc.ctc_lo(enc).float().log_softmax(dim=-1)

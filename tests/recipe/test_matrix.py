@@ -47,7 +47,7 @@ for kind in values("--override") or [""]:
         loss = 3.0 if "causal" in str(folder) else 1.0
         rows = [
             dict(utt=f"u{n}", speaker=f"s{n % 3}", tokens=10, words=4, characters=10,
-                 loss=10 * loss + n % 2, loss_soft=None, errors=n % 2,
+                 loss=10 * loss + n % 2, loss_soft=None, upl_ms=None, errors=n % 2,
                  character_errors=1, frames=2, token_delays_ms=[100.0, 200.0])
             for n in range(6)
         ]
