@@ -103,8 +103,8 @@ def mel_filters() -> np.ndarray:
     Edges are equidistant in mel and rounded to the frequencies of the FFT.
     """
     resolution = FS / N_FFT
-    ends = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(*ends, N_MELS + 2) / 2595.0) - 1.0)
+    low, high = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
+    edges = 700.0 * (10.0 ** (np.linspace(low, high, N_MELS + 2) / 2595.0) - 1.0)
     edges = np.round(edges / resolution) * resolution
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     hertz = np.arange(N_FFT // 2 + 1) * resolution
