@@ -1,7 +1,8 @@
 """The results of a matrix of trainings, as its ``results.json`` has them."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,20 @@ LATENCIES = {
     "upl_ms": "user-perceived latency (ms)",
 }
 QUALITIES = {
-    "loss_per_token": "CTC loss per token (nats)",
+    "loss_per_token": "loss per token (nats)",
     "wer": "WER (%)",
     "cer": "CER (%)",
 }
+#: What a picture has when nothing is asked for.
+SHOWN = {
+    "latency_mean_ms",
+    "latency_p90_ms",
+    "token_delay_mean_ms",
+    "loss_per_token",
+    "wer",
+}
+#: Name of the set that stands for all test sets together.
+ALL_SETS = "all"
 _KEYS = {"corpus": str, "set": str, "system": str, "kind": str, "seed": int}
 
 
@@ -80,3 +91,50 @@ def _row(row: Any, place: str) -> Row:
         return Row(**values, tokens=float(row["tokens"]), measures=measures)
     except (TypeError, ValueError) as error:
         raise PlotError(f"{place}: {error}") from error
+
+
+def choose(rows: list[Row], name: str, wanted: list[str] | None) -> list[Row]:
+    """Return the rows of some systems or sets.
+
+    Args:
+        rows: Of a matrix.
+        name: ``system`` or ``set``.
+        wanted: Their names; None: all.
+
+    Raises:
+        PlotError: there is none of such a name.
+    """
+    there = {getattr(row, name) for row in rows}
+    if wanted is None:
+        return rows
+    if not there.issuperset(wanted):
+        raise PlotError(
+            f"--{name}s {' '.join(wanted)}: the results have {', '.join(sorted(there))}"
+        )
+    return [row for row in rows if getattr(row, name) in wanted]
+
+
+def without_parts(rows: list[Row]) -> list[Row]:
+    """Leave single sets out where a corpus has a row for all of them together."""
+    whole = {row.corpus for row in rows if row.set == ALL_SETS}
+    return [row for row in rows if row.corpus not in whole or row.set == ALL_SETS]
+
+
+def pooled(rows: Iterable[Row], measure: str) -> dict[tuple[str, int], float]:
+    """Return a measure by (system, seed), the mean over test sets by their tokens.
+
+    Rows without the measure, or where it is not finite, are left out with all other
+    sets of that system and seed: a mean over fewer sets would not compare.
+    """
+    totals: dict[tuple[str, int], list[float]] = {}
+    missing = set()
+    for row in rows:
+        key = (row.system, row.seed)
+        value = row.measures.get(measure)
+        if value is None or not math.isfinite(value):
+            missing.add(key)
+            continue
+        total = totals.setdefault(key, [0.0, 0.0])
+        total[0] += value * row.tokens
+        total[1] += row.tokens
+    return {k: t / n for k, (t, n) in totals.items() if k not in missing and n > 0}

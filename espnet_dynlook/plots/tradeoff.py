@@ -10,7 +10,7 @@
 import argparse
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from espnet_dynlook.plots.results import LATENCIES, QUALITIES, Row, read_rows
+from espnet_dynlook.plots.results import (
+    ALL_SETS,
+    LATENCIES,
+    QUALITIES,
+    SHOWN,
+    Row,
+    choose,
+    pooled,
+    read_rows,
+    without_parts,
+)
 from espnet_dynlook.plots.style import (
     PlotError,
     add_output,
@@ -55,26 +65,6 @@ class Point:
 def family(system: str) -> str:
     """Return what systems that differ by a number in their name have in common."""
     return re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", system)
-
-
-def pooled(rows: Iterable[Row], measure: str) -> dict[tuple[str, int], float]:
-    """Return a measure by (system, seed), the mean over test sets by their tokens.
-
-    Rows without the measure, or where it is not finite, are left out with all other
-    sets of that system and seed: a mean over fewer sets would not compare.
-    """
-    totals: dict[tuple[str, int], list[float]] = {}
-    missing = set()
-    for row in rows:
-        key = (row.system, row.seed)
-        value = row.measures.get(measure)
-        if value is None or not math.isfinite(value):
-            missing.add(key)
-            continue
-        total = totals.setdefault(key, [0.0, 0.0])
-        total[0] += value * row.tokens
-        total[1] += row.tokens
-    return {k: t / n for k, (t, n) in totals.items() if k not in missing and n > 0}
 
 
 def points(
@@ -127,16 +117,16 @@ def draw(
 
     Args:
         rows: Of a matrix.
-        xs: Measures of latency; None: all that there are.
-        ys: Measures of loss or error; None: all that there are.
+        xs: Measures of latency; None: those of ``SHOWN`` that there are.
+        ys: Measures of loss or error; None: likewise.
         relative_to: Draw differences to this system, seed by seed.
 
     Raises:
         PlotError: there is nothing to draw.
     """
     has = {name for row in rows for name, v in row.measures.items() if v is not None}
-    xs = [x for x in LATENCIES if x in has] if xs is None else list(xs)
-    ys = [y for y in QUALITIES if y in has] if ys is None else list(ys)
+    xs = [x for x in LATENCIES if x in has & SHOWN] if xs is None else list(xs)
+    ys = [y for y in QUALITIES if y in has & SHOWN] if ys is None else list(ys)
     absent = [name for name in (*xs, *ys) if name not in has]
     if absent or not xs or not ys:
         raise PlotError(
@@ -179,7 +169,8 @@ def _title(rows: Sequence[Row], corpus: str) -> str:
     seeds = len({row.seed for row in rows})
     sets = list(dict.fromkeys(row.set for row in rows))
     bars = f"mean of {seeds} seeds (bars: range)" if seeds > 1 else "one seed"
-    return f"{corpus} ({', '.join(sets)}): {bars}"
+    names = "all sets" if sets == [ALL_SETS] else ", ".join(sets)
+    return f"{corpus} ({names}): {bars}"
 
 
 def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
@@ -315,16 +306,19 @@ def get_parser() -> argparse.ArgumentParser:
         "--x",
         nargs="+",
         choices=list(LATENCIES),
-        help="latencies, a column each; without: all that there are",
+        help="latencies, a column each; without: mean, p90 and delay of tokens",
     )
     parser.add_argument(
         "--y",
         nargs="+",
         choices=list(QUALITIES),
-        help="losses or errors, a row each; without: all that there are",
+        help="losses or errors, a row each; without: loss and WER",
     )
     parser.add_argument(
-        "--sets", nargs="+", metavar="SET", help="only these test sets; without: all"
+        "--sets",
+        nargs="+",
+        metavar="SET",
+        help="only these test sets, pooled; without: all",
     )
     parser.add_argument(
         "--systems", nargs="+", metavar="SYSTEM", help="only these; without: all"
@@ -348,13 +342,6 @@ def main(cmd: Sequence[str] | None = None) -> None:
     """
     args: Any = get_parser().parse_args(cmd)
     rows = [row for file in args.results for row in read_rows(file)]
-    for name, wanted in (("set", args.sets), ("system", args.systems)):
-        if wanted is not None:
-            there = {getattr(row, name) for row in rows}
-            if not there.issuperset(wanted):
-                raise PlotError(
-                    f"--{name}s {' '.join(wanted)}: the results have "
-                    f"{', '.join(sorted(there))}"
-                )
-            rows = [row for row in rows if getattr(row, name) in wanted]
+    rows = choose(rows, "system", args.systems)
+    rows = choose(rows, "set", args.sets) if args.sets else without_parts(rows)
     save(draw(rows, args.x, args.y, args.relative_to), args.output)

@@ -5,9 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from espnet_dynlook.plots.results import Row, read_rows
+from espnet_dynlook.plots.results import (
+    Row,
+    choose,
+    pooled,
+    read_rows,
+    without_parts,
+)
 from espnet_dynlook.plots.style import PlotError, look_of
-from espnet_dynlook.plots.tradeoff import draw, family, main, points, pooled
+from espnet_dynlook.plots.tradeoff import (
+    draw,
+    family,
+    main,
+    points,
+)
 
 X, Y = "latency_mean_ms", "loss_per_token"
 
@@ -109,7 +120,9 @@ def test_title_says_what_is_behind_a_point():
 
 def test_a_panel_for_each_measure():
     assert len(draw(matrix()).axes) == 2  # loss and WER
-    assert len(draw([*matrix(), row(cer=3.0)]).axes) == 3
+    more = [*matrix(), row(cer=3.0, latency_p90_ms=60.0)]
+    assert len(draw(more).axes) == 4
+    assert len(draw(more, xs=[X], ys=[Y, "wer", "cer"]).axes) == 3
 
 
 def test_a_measure_that_is_not_there_is_refused():
@@ -151,3 +164,12 @@ def test_broken_results_are_named(tmp_path, content, message):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(PlotError, match=message):
         read_rows(path)
+
+
+def test_sets_are_not_counted_twice_where_a_row_has_all_of_them():
+    rows = [row(set_="a"), row(set_="b"), row(set_="all")]
+    assert [r.set for r in without_parts(rows)] == ["all"]
+    assert [r.set for r in without_parts(rows[:2])] == ["a", "b"]
+    assert [r.set for r in choose(rows, "set", ["b"])] == ["b"]
+    title = draw(without_parts(rows)).axes[0].get_title(loc="left")
+    assert title == "c (all sets): one seed"
