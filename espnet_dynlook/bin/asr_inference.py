@@ -4,7 +4,8 @@
 
 Beside ESPnet's files, ``1best_recog`` gets ``lookahead_ms`` (an utterance and the
 latency of each of its encoder frames, in ms) and ``decode_seconds`` (an utterance, the
-seconds spent on it, its seconds of audio).
+seconds spent on it, its seconds of audio); from models with a ``compute_budget`` also
+``upl_ms`` (an utterance and its user-perceived latency, simulated, in ms).
 """
 
 import argparse
@@ -71,6 +72,17 @@ class Speech2Text(host.Speech2Text):
             logging.warning(self.timing.warning)
         self._frames = 0  # of the encoder
         self._seconds = 0.0
+
+    def upl_ms(self) -> float | None:
+        """Return the user-perceived latency of the last utterance in ms, simulated.
+
+        How long after the end of speech a device of the model's ``compute_budget``
+        would be done with the encoder, masks rounded; None for a model without one.
+        """
+        model = self.asr_model
+        if getattr(model, "compute_budget", None) is None:
+            return None
+        return float(model.upl_ms(model.encoder.lookahead)[0])
 
     @staticmethod
     def from_pretrained(model_tag: str | None = None, **kwargs: Any) -> "Speech2Text":
@@ -252,16 +264,20 @@ def inference(args: argparse.Namespace) -> list[str]:
             try:
                 results = speech2text(**utterance)
                 latencies = speech2text.lookahead_ms().tolist()
+                perceived = speech2text.upl_ms()
             except TooShortUttError as error:
                 logging.warning(f"{key}: {error}")
                 too_short.append(key)
                 nothing = Hypothesis(yseq=torch.zeros(0, dtype=torch.long))
                 results, latencies = [("", [], [], nothing)] * args.nbest, []
+                perceived = None
             spent = time.perf_counter() - start
             audio = speech2text.seconds(utterance["speech"])
             _write(writer, key, results, args.nbest)
             files = writer["1best_recog"]
             files["lookahead_ms"][key] = " ".join(f"{x:.1f}" for x in latencies)
+            if perceived is not None:
+                files["upl_ms"][key] = f"{perceived:.1f}"
             files["decode_seconds"][key] = f"{spent:.4f} {audio:.4f}"
     if too_short:
         logging.warning(

@@ -47,6 +47,17 @@ def measured(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def perceived_latencies(sets: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a line for every set whose model has a ``compute_budget``."""
+    found = {name: result.get("upl_ms") for name, result in sets.items()}
+    return [
+        f"\n{name}: user-perceived latency (simulated) {upl['mean']:.0f} ms, p50 "
+        f"{upl['p50']:.0f}, p90 {upl['p90']:.0f}\n"
+        for name, upl in found.items()
+        if upl is not None
+    ]
+
+
 def row(dataset: str, result: dict[str, Any]) -> list[str]:
     """Return the cells of one set."""
     return [dataset, *percentages(counts_of(result)), *measured(result)]
@@ -86,6 +97,7 @@ def results_page(experiment: Path) -> str:
             header = [title, *(units if c == "Wrd" else c for c in COLUMNS), *EXTRA]
             rows = [row(name, r) for name, r in by_unit[unit].get(tag, {}).items()]
             parts.append("\n" + markdown_table(header, rows))
+        parts += perceived_latencies(sets)
         made: dict[str, list[str]] = {}
         for name, result in sets.items():
             used = ", ".join(f"{k} {v}" for k, v in result["versions"].items())

@@ -1,4 +1,4 @@
-"""Score one decoded set: words and characters, real-time factor, lookahead.
+"""Score one decoded set: words, characters, real-time factor, lookahead, UPL.
 
 Command: ``python -m espnet_dynlook.recipe.score --data_dir dump/raw/test --decode_dir
 exp/asr_x/inference/test``. Writes ``score_wer`` and ``score_cer``, each with
@@ -65,7 +65,10 @@ def real_time_factor(path: Path) -> float | None:
 
 
 def lookahead(path: Path) -> dict[str, float] | None:
-    """Return mean, p50 and p90 in ms over all frames of a ``lookahead_ms`` file."""
+    """Return mean, p50 and p90 in ms over all values of a file, None without any.
+
+    Of ``lookahead_ms`` these are the frames, of ``upl_ms`` the utterances.
+    """
     if not path.exists():
         return None
     frames = np.array(
@@ -153,6 +156,7 @@ def score_set(
     extra = {
         "rtf": real_time_factor(decode_dir / "decode_seconds"),
         "lookahead_ms": lookahead(decode_dir / "lookahead_ms"),
+        "upl_ms": lookahead(decode_dir / "upl_ms"),
         "command": command,
         "versions": versions(),
     }
@@ -208,6 +212,12 @@ def main(cmd: list[str] | None = None) -> int:
     for unit, counts in pooled.items():
         print(
             f"{unit.upper()} {100 * counts.rate:.2f} %: {args.decode_dir}/score_{unit}"
+        )
+    perceived = lookahead(Path(args.decode_dir) / "upl_ms")
+    if perceived is not None:
+        print(
+            f"UPL {perceived['mean']:.0f} ms (p50 {perceived['p50']:.0f}, p90 "
+            f"{perceived['p90']:.0f}): {args.decode_dir}/upl_ms"
         )
     return 0
 

@@ -73,6 +73,20 @@ def test_lookahead_is_pooled_over_frames_and_rtf_over_seconds(decoded, tmp_path)
     assert "|test|3|6|100.0|0.0|0.0|0.0|0.0|0.0|0.250|20|0|100|" in page
 
 
+def test_perceived_latency_is_shown_where_it_was_simulated(decoded, tmp_path, capsys):
+    _, folder = decoded("exp/asr_x", REFERENCE)
+    assert json.loads((folder / "score_wer/result.json").read_text())["upl_ms"] is None
+    assert "UPL" not in capsys.readouterr().out
+    write_table(folder / "upl_ms", {"amy-1": "10.0", "amy-2": "20.0", "bob-1": "60.0"})
+    decoded("exp/asr_x", REFERENCE)
+    found = json.loads((folder / "score_wer/result.json").read_text())["upl_ms"]
+    assert found["mean"] == pytest.approx(30) and found["p50"] == 20
+    assert "UPL 30 ms (p50 20, p90 52)" in capsys.readouterr().out
+    assert results.main([str(tmp_path / "exp/asr_x")]) == 0
+    page = (tmp_path / "exp/asr_x/RESULTS.md").read_text()
+    assert "test: user-perceived latency (simulated) 30 ms, p50 20, p90 52" in page
+
+
 def test_one_result_has_its_rate_and_what_was_measured(decoded):
     _, folder = decoded("exp/asr_x", ONE_WRONG, waits={"amy-1": "10 30"})
     result = results.read_result(folder, "wer")

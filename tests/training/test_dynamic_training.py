@@ -4,9 +4,11 @@ import logging
 import shutil
 
 import pytest
+import soundfile
 import torch
 import yaml
 
+from espnet_dynlook.lookahead import naive
 from espnet_dynlook.training.annealing import LookaheadNotLearned
 from espnet_dynlook.training.loading import safe_load
 
@@ -191,3 +193,28 @@ def test_a_finished_training_stays_as_it_is(corpus, dynamic, tmp_path):
     before = (dynamic / "valid.loss.best.pth").readlink()
     train(corpus, dynamic.parent / "dynamic.yaml", tmp_path / "exp")
     assert (tmp_path / "exp" / "valid.loss.best.pth").readlink() == before
+
+
+@pytest.mark.host
+def test_decoding_writes_the_perceived_latency_of_every_utterance(
+    corpus, dynamic, tmp_path
+):
+    from espnet_dynlook.bin import asr_inference
+
+    args = corpus.decode_args(dynamic, tmp_path, "--decoding", "ctc_greedy")
+    asr_inference.main(args)
+    lines = (tmp_path / "1best_recog" / "upl_ms").read_text().splitlines()
+    found = {line.split()[0]: float(line.split()[1]) for line in lines}
+    assert len(found) == 3
+    speech2text = asr_inference.Speech2Text(
+        dynamic / "config.yaml", dynamic / "valid.loss.best.pth", decoding="ctc_greedy"
+    )
+    for utt, value in found.items():
+        samples, _ = soundfile.read(corpus.root / "valid" / "wav" / f"{utt}.wav")
+        speech2text(samples.astype("float32"))
+        trace = speech2text.asr_model.encoder.lookahead
+        bands = [band[0].tolist() for band in trace.bands]
+        work = speech2text.asr_model.work.tolist()
+        behind = naive.simulate_device(bands, work, int(trace.lengths[0]), 0.9)
+        period = speech2text.timing.frame_ms(speech2text.asr_model.encoder)
+        assert value == pytest.approx(behind[-1] * period, abs=0.06)
