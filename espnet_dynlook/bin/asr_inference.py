@@ -70,6 +70,7 @@ class Speech2Text(host.Speech2Text):
         self.timing = FrontendTiming(self.asr_model)
         if self.timing.warning is not None:
             logging.warning(self.timing.warning)
+        self.compute_budget = getattr(self.asr_model, "compute_budget", None)
         self._frames = 0  # of the encoder
         self._seconds = 0.0
 
@@ -79,9 +80,9 @@ class Speech2Text(host.Speech2Text):
         How long after the end of speech a device of the model's ``compute_budget``
         would be done with the encoder, masks rounded; None for a model without one.
         """
-        model = self.asr_model
-        if getattr(model, "compute_budget", None) is None:
+        if self.compute_budget is None:
             return None
+        model = self.asr_model
         return float(model.upl_ms(model.encoder.lookahead)[0])
 
     @staticmethod
@@ -276,8 +277,8 @@ def inference(args: argparse.Namespace) -> list[str]:
             _write(writer, key, results, args.nbest)
             files = writer["1best_recog"]
             files["lookahead_ms"][key] = " ".join(f"{x:.1f}" for x in latencies)
-            if perceived is not None:
-                files["upl_ms"][key] = f"{perceived:.1f}"
+            if speech2text.compute_budget is not None:
+                files["upl_ms"][key] = "" if perceived is None else f"{perceived:.1f}"
             files["decode_seconds"][key] = f"{spent:.4f} {audio:.4f}"
     if too_short:
         logging.warning(

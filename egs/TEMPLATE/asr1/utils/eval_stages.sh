@@ -47,7 +47,7 @@ _stop_unless_streaming_encoder() {
     esac
 }
 
-outputs="text token token_int score lookahead_ms decode_seconds"
+outputs="text token token_int score lookahead_ms decode_seconds upl_ms"
 
 # merge_outputs FOLDER JOBS: join the jobs' results in the order of their keys.
 _merge_outputs() {
