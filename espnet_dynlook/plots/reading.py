@@ -123,6 +123,12 @@ def read_speech(args: Any, system: System) -> np.ndarray:
         raise PlotError(
             f"the utterance has shape {speech.shape}, and {system.name} takes {what}"
         )
+    # A centred STFT reflects half a window at each end, and fails on less.
+    if len(speech) <= system.timing.padding:
+        raise PlotError(
+            f"the utterance has {len(speech)} samples and is too short for the front "
+            f"end of {system.name}, which needs more than {system.timing.padding}"
+        )
     return speech.astype(np.float32)
 
 

@@ -188,12 +188,14 @@ def test_what_the_user_can_put_right_is_said(
         ("none.wav", r"none\.wav"),
         ("stereo.wav", "takes samples of one channel"),
         ("short.wav", "too short"),
+        ("shorter.wav", "has 50 samples and is too short"),
         ("features.npy", "takes samples of one channel"),
     ],
 )
 def test_audio_that_does_not_fit_is_said(models, tmp_path, capsys, audio, message):
     soundfile.write(tmp_path / "stereo.wav", np.zeros((FS, 2)), FS)
     soundfile.write(tmp_path / "short.wav", np.zeros(400), FS)
+    soundfile.write(tmp_path / "shorter.wav", np.zeros(50), FS)
     np.save(tmp_path / "features.npy", np.zeros((100, 40)))
     cmd = arguments(models, "chunked", "masks", tmp_path / "x.png")
     cmd[cmd.index(str(models.audio))] = str(tmp_path / audio)
