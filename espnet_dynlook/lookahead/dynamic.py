@@ -168,11 +168,13 @@ class DynamicLookahead(torch.nn.Module):
         """
         x = x.detach() if self.detach else x
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
+            x = x.to(self.progress.dtype)  # as the parameters: float32, also here
             wait = x.new_tensor(self.wait)
-            if self.shared:
-                return self._segment_waits(self.segments(x, wait), lengths)
-            return self._row_waits(self.layers[str(layer)](x, wait), lengths)
+            scheduler = self.segments if self.shared else self.layers[str(layer)]
+            z = scheduler(x, wait)
+            z = z.to(torch.promote_types(z.dtype, torch.float32))
+            waits = self._segment_waits if self.shared else self._row_waits
+            return waits(z, lengths)
 
     def _noisy(self, z: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.noise > 0):

@@ -24,6 +24,7 @@ class FixedLookahead:
             by ``layerwise`` when ``total`` is given.
         total: For ``layerwise``, the sum over the layers instead of ``frames``; what
             does not divide evenly goes to the lowest layers.
+        phase: For ``chunked``: the frame that would be first is this far into a chunk.
 
     Raises:
         ValueError: a value is out of range or does not belong to the kind.
@@ -33,6 +34,7 @@ class FixedLookahead:
     num_layers: int
     frames: int = 0
     total: int | None = None
+    phase: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
@@ -99,7 +101,8 @@ class FixedLookahead:
     ) -> torch.Tensor:
         if self.kind != "chunked":
             return torch.ones(num_frames, frames, device=device)
-        position = torch.arange(num_frames, device=device) % (frames + 1)
+        index = torch.arange(num_frames, device=device)
+        position = (index + self.phase) % (frames + 1)
         distance = torch.arange(1, frames + 1, device=device)
         return (position[:, None] + distance <= frames).float()  # (T, R)
 
