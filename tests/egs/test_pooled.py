@@ -141,7 +141,7 @@ def test_a_speaker_in_two_splits_is_refused(speech, prepare):
     rows = [*so762(), ("99991", "0001", "test", "MORE")]
     columns = ("utt", "spk", "split", "text")
     write_table(speech / "so762_adults", columns, rows)
-    with pytest.raises(SystemExit, match="spk 0001 is both in train and in test"):
+    with pytest.raises(SystemExit, match="test_so762: 0001 is both in train and in t"):
         prepare(speech)
 
 
@@ -149,6 +149,52 @@ def test_a_table_without_speakers_is_refused(speech, prepare):
     rows = [(row[0], row[2], row[3]) for row in so762()]
     write_table(speech / "so762_adults", ("utt", "split", "text"), rows)
     with pytest.raises(SystemExit, match=r"metadata.tsv:1: no column speaker, spk"):
+        prepare(speech)
+
+
+@pytest.fixture
+def published(speech):
+    """Put speechocean762 as it is published in the place of the table."""
+    folder = speech / "so762_adults"
+    (folder / "metadata.tsv").unlink()
+    for row in so762():
+        utt, speaker, split, text = row
+        path = folder / "WAVE" / f"SPEAKER{speaker}" / f"{utt}.WAV"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        age = 6 if speaker == "0003" else 15 + int(speaker)
+        (folder / split).mkdir(exist_ok=True)
+        for name, line in (
+            ("wav.scp", f"{utt}\tWAVE/SPEAKER{speaker}/{utt}.WAV\n"),
+            ("text", f"{utt}\t{text}\n"),
+            ("utt2spk", f"{utt}\t{speaker}\n"),
+            ("spk2age", f"{speaker}\t{age}\n" if utt.endswith("1") else ""),
+        ):
+            with (folder / split / name).open("a") as file:
+                file.write(line)
+    return folder
+
+
+def test_the_published_corpus_without_children(speech, published, prepare):
+    sets = prepare(speech)
+    there = {utt for data in sets.values() for utt in of(data, "so762")}
+    assert there == {row[0] for row in so762() if row[1] != "0003"}
+    assert set(sets["test_so762"].text) == {r[0] for r in so762() if r[2] == "test"}
+
+
+def test_faults_of_the_published_corpus_are_listed(speech, published, prepare):
+    (published / "WAVE" / "SPEAKER0001" / "00011.WAV").unlink()
+    text = published / "test" / "text"
+    text.write_text(text.read_text().replace("SENTENCE H X\n", "7 DAYS\n"))
+    with pytest.raises(SystemExit) as error:
+        prepare(speech)
+    assert "wav.scp: 00011: the recording" in str(error.value)
+    assert "text: 00071: cannot tell how '7'" in str(error.value)
+    (published / "train" / "spk2age").unlink()
+    with pytest.raises(SystemExit, match="spk2age: the file does not exist"):
+        prepare(speech)
+    (published / "train" / "wav.scp").unlink()
+    with pytest.raises(SystemExit, match=r"found neither .*metadata.tsv nor"):
         prepare(speech)
 
 

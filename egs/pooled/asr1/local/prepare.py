@@ -4,8 +4,10 @@
 --speech names a folder with
 
 * LibriSpeech/train-clean-100 and LibriSpeech/test-other, or any part of them;
-* arctic_kathleen/ and so762_adults/: metadata.tsv (columns utt, split, text, and prompt
-  or spk) and the recordings in ogg/, flac/ or wav/.
+* arctic_kathleen/: metadata.tsv (columns utt, prompt, split, text) and the recordings
+  in ogg/, flac/ or wav/;
+* so762_adults/: the same with a column spk for prompt; or the whole of speechocean762
+  as it is published, of which children are left out.
 
 data/train and data/valid are the training parts of all three. Held out for validation:
 8 % of the speakers of so762, 8 % of the prompts of kathleen, and 8 % of LibriSpeech's
@@ -24,6 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from librispeech import VALID_FRACTION, hold_out_dev, read_part
+from so762 import read_so762
 
 from espnet_dynlook.recipe.corpus import (
     CorpusError,
@@ -44,22 +47,20 @@ def read_librispeech(folder: Path, seed: int) -> Sets:
     return {"train": train, "valid": valid, "test_other": test}
 
 
-def read_table(
-    folder: Path, seed: int, test: str, group: str, speaker: str | None = None
+def divide(
+    recordings: list[Recording], splits: dict[str, str], seed: int, test: str
 ) -> Sets:
-    """Return train, valid and a test set of a corpus with a table.
+    """Return train, valid and a test set of a corpus that says what is for testing.
 
     Args:
-        folder: With ``metadata.tsv``; its own valid set is used where it has one.
-        seed: Of what is held out.
+        recordings: The whole corpus.
+        splits: The set of each utterance; a valid set of its own is kept.
+        seed: Of what is held out where it has none.
         test: Name of the test set.
-        group: Column of what must not straddle two sets.
-        speaker: Who speaks where no column says so.
 
     Raises:
-        CorpusError: Something in it is wrong, or a group is in two of its sets.
+        CorpusError: A group is in two of the corpus's own sets.
     """
-    recordings, splits = read_metadata(folder, group, speaker)
     sets: Sets = {name: [] for name in ("train", "valid", "test")}
     home: dict[str, str] = {}
     for recording in recordings:
@@ -67,8 +68,8 @@ def read_table(
         other = home.setdefault(recording.group, split)
         if other != split:
             raise CorpusError(
-                f"{folder / 'metadata.tsv'}: {group} {recording.group} is both in "
-                f"{other} and in {split} ({recording.utt})"
+                f"{test}: {recording.group} is both in {other} and in {split} "
+                f"({recording.utt}), which would make it no test"
             )
         sets[split].append(recording)
     if not sets["valid"]:
@@ -113,19 +114,14 @@ def main(argv: list[str] | None = None) -> None:
         for name in ("LibriSpeech", "arctic_kathleen", "so762_adults"):
             if not (folder / name).is_dir():
                 raise CorpusError(f"looked for {folder / name}, which is no folder")
+        table = folder / "arctic_kathleen"
+        kathleen = read_metadata(table, group="prompt", speaker="reader")
+        so762 = read_so762(folder / "so762_adults")
         sets, left_out = pool(
             {
                 "librispeech": read_librispeech(folder / "LibriSpeech", args.seed),
-                "kathleen": read_table(
-                    folder / "arctic_kathleen",
-                    args.seed,
-                    test="test_kathleen",
-                    group="prompt",
-                    speaker="reader",
-                ),
-                "so762": read_table(
-                    folder / "so762_adults", args.seed, test="test_so762", group="spk"
-                ),
+                "kathleen": divide(*kathleen, args.seed, "test_kathleen"),
+                "so762": divide(*so762, args.seed, "test_so762"),
             }
         )
         write_sets(args.data, sets)
