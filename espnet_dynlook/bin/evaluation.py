@@ -5,6 +5,7 @@
 import argparse
 import logging
 import math
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,16 @@ class SetEvaluation:
                 )
         return [(f"{folder / Path(path).name}", n, kind) for path, n, kind in trained]
 
-    def evaluate(
-        self, files: Sequence[DataFile]
-    ) -> Iterator[tuple[str, Utterance, Evaluated | None]]:
-        """Evaluate a set, in its order."""
+    def read(
+        self, files: Sequence[DataFile], most: int, seed: int = 0
+    ) -> list[Utterance]:
+        """Read utterances of a set, drawn where it has more than ``most``."""
+        utterances = [one for _, one in self._utterances(files)]
+        if len(utterances) <= most:
+            return utterances
+        return random.Random(seed).sample(utterances, most)
+
+    def _utterances(self, files: Sequence[DataFile]) -> Iterator[tuple[str, Utterance]]:
         loader = DynlookASRTask.build_streaming_iterator(
             files,
             dtype="float32",
@@ -144,9 +151,16 @@ class SetEvaluation:
             preprocess_fn=self.preprocess,
             collate_fn=DynlookASRTask.build_collate_fn(self.train_args, False),
         )
-        pool: list[tuple[str, Utterance]] = []
         for keys, batch in loader:
-            pool.append((keys[0], Utterance(batch["speech"][0], batch["text"][0])))
+            yield keys[0], Utterance(batch["speech"][0], batch["text"][0])
+
+    def evaluate(
+        self, files: Sequence[DataFile]
+    ) -> Iterator[tuple[str, Utterance, Evaluated | None]]:
+        """Evaluate a set, in its order."""
+        pool: list[tuple[str, Utterance]] = []
+        for pair in self._utterances(files):
+            pool.append(pair)
             if len(pool) == POOL:
                 yield from self._evaluate_pool(pool)
                 pool = []

@@ -166,15 +166,29 @@ class DynamicLookahead(torch.nn.Module):
             x: Input of the layer, or of the first one for ``segment`` (B, T, size).
             lengths: Frames of each utterance (B,).
         """
-        x = x.detach() if self.detach else x
+        z = self.logits(layer, x.detach() if self.detach else x)
+        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        waits = self._segment_waits if self.shared else self._row_waits
+        return waits(z, lengths)
+
+    def logits(self, layer: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the gates' logits, without noise: (B, T, R), or (B, T) for segments.
+
+        Args:
+            layer: From 1; not used by ``segment``.
+            x: As for ``forward`` (B, T, size).
+        """
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.progress.dtype)  # as the parameters: float32, also here
-            wait = x.new_tensor(self.wait)
             scheduler = self.segments if self.shared else self.layers[str(layer)]
-            z = scheduler(x, wait)
-            z = z.to(torch.promote_types(z.dtype, torch.float32))
-            waits = self._segment_waits if self.shared else self._row_waits
-            return waits(z, lengths)
+            return scheduler(x, x.new_tensor(self.wait))
+
+    @torch.no_grad()
+    def shift(self, offset: float) -> None:
+        """Add to all logits: above 0 for more waiting."""
+        schedulers = [self.segments] if self.shared else self.layers.values()
+        for scheduler in schedulers:
+            scheduler.offset.add_(offset)
 
     def _noisy(self, z: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.noise > 0):

@@ -61,6 +61,11 @@ class FrameScheduler(torch.nn.Module):
         self.hidden = _Hidden(size, hidden)
         self.out = _starting_at_zero(torch.nn.Linear(hidden, frames))
 
+    @property
+    def offset(self) -> torch.Tensor:
+        """Parameter that is added to all logits, (R,) or (1,)."""
+        return self.out.bias
+
     def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, T, R) of x (B, T, size)."""
         return bounded(self.out(self.hidden(x, wait)) + self.bias)
@@ -90,6 +95,11 @@ class SequentialScheduler(torch.nn.Module):
         self.waiting_alone = _starting_at_zero(torch.nn.Linear(hidden, 1))  # u
         self.seen_alone = _starting_at_zero(torch.nn.Linear(hidden, 1, bias=False))  # v
         self.distance = torch.nn.Parameter(torch.zeros(frames))  # c
+
+    @property
+    def offset(self) -> torch.Tensor:
+        """Parameter that is added to all logits, (R,) or (1,)."""
+        return self.waiting_alone.bias
 
     def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, T, R) of x (B, T, size)."""
@@ -121,6 +131,11 @@ class SegmentScheduler(torch.nn.Module):
         self.depthwise = torch.nn.Conv1d(hidden, hidden, kernel_size, groups=hidden)
         self.mix = torch.nn.Linear(hidden, hidden)
         self.out = _starting_at_zero(torch.nn.Linear(hidden, 1))
+
+    @property
+    def offset(self) -> torch.Tensor:
+        """Parameter that is added to all logits, (R,) or (1,)."""
+        return self.out.bias
 
     def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, T) of x (B, T, size): that no segment ends here."""

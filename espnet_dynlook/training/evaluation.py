@@ -139,6 +139,24 @@ class Evaluator:
                 found[n] = result
         return found
 
+    def feature_batches(
+        self, utterances: Sequence[Utterance]
+    ) -> list[list[torch.Tensor]]:
+        """Return the features (N, D) of utterances in batches of similar length.
+
+        Those that are too short are left out.
+        """
+        features = [self._features(one) for one in utterances]
+        fit = [n for n, one in enumerate(features) if one is not None]
+        return [[features[n] for n in batch] for batch in self._batches(fit, features)]
+
+    def log_probs(
+        self, features: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the CTC log-posteriors (B, T, V) of a batch, and its lengths (B,)."""
+        enc, olens = self._encode(features)
+        return self._log_probs(enc), olens
+
     def _features(self, utterance: Utterance) -> torch.Tensor | None:
         """Return features (N, D), or None where the utterance is too short."""
         parameter = next(self.model.parameters())
