@@ -183,8 +183,9 @@ class LatencyPenalty(torch.nn.Module):
             return soft
         if self.kind == "upl":
             assert self.work is not None and self.compute_budget is not None
+            # A row's work begins when all is there that it sees, shared or waited for.
             at_end = latency_at_every_end(
-                trace.bands, lengths, self.work, self.compute_budget
+                trace.seen, lengths, self.work, self.compute_budget
             )
             return at_end.sum() / lengths.sum()
         number = self._bin()

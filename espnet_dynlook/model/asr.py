@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.lookahead.closing import close_band
 from espnet_dynlook.lookahead.compute import user_perceived_latency
 from espnet_dynlook.lookahead.trace import LookaheadTrace
 from espnet_dynlook.model.latency import build_penalty
@@ -188,8 +189,14 @@ class DynlookASRModel(ESPnetASRModel):
                 "compute_budget in model_conf to its real-time factor on this encoder, "
                 "such as 0.8"
             )
+        bands = trace.rounded().bands
+        scheduler = getattr(self.encoder, "scheduler", None)
+        if bands is not None and scheduler is not None and scheduler.share_wait:
+            # A row's work begins when all is there that it sees, shared or waited for.
+            closed = {id(band): close_band(band) for band in bands}
+            bands = tuple(closed[id(band)] for band in bands)
         periods = user_perceived_latency(
-            trace.rounded().bands, trace.lengths, self.work, self.compute_budget
+            bands, trace.lengths, self.work, self.compute_budget
         )
         return periods * self.timing.frame_ms(self.encoder)
 

@@ -65,16 +65,19 @@ def latency_statistic(model: torch.nn.Module) -> Iterator[None]:
 
     @torch.no_grad()
     def add(module: torch.nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, dict):
+            stats, weight = output["stats"], output["weight"]
+        else:
+            _, stats, weight = output
+        if "latency_ms" in stats and timing.waits_for_end is None:
+            stats["lookahead_ms"] = stats["latency_ms"]  # it takes time to compute
+            return
         found = frame_latencies(getattr(module, "encoder", None), timing)
         if found is None:
             return
         latencies, lengths = found
         index = torch.arange(latencies.size(1), device=latencies.device)
         inside = index < lengths[:, None]
-        if isinstance(output, dict):
-            stats, weight = output["stats"], output["weight"]
-        else:
-            _, stats, weight = output
         mean = (latencies * inside).sum() / inside.sum()
         # ESPnet averages over workers what has the shape of the batch's weight.
         stats["lookahead_ms"] = mean.reshape(weight.shape)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from lookahead_cases import random_graph
 
-from espnet_dynlook.lookahead.bands import contiguous_log_band
+from espnet_dynlook.lookahead.bands import CLOSED, contiguous_log_band
 from espnet_dynlook.lookahead.compute import latency_at_every_end
 from espnet_dynlook.lookahead.dynamic import Waits
 from espnet_dynlook.lookahead.latency import algorithmic_latency
@@ -20,10 +20,12 @@ def soft_trace(logit=0.5, layers=2, frames=9, ahead=3, requires_grad=True):
     """Return a trace whose gates all have one logit, and the logit."""
     z = torch.full((2, frames, ahead), float(logit), requires_grad=requires_grad)
     column = torch.arange(frames)[:, None] + torch.arange(1, ahead + 1)
-    inside = (column < LENGTHS[:, None, None]).float()
-    band = contiguous_log_band(torch.nn.functional.logsigmoid(z)).exp() * inside
+    inside = column < LENGTHS[:, None, None]
+    seen = contiguous_log_band(torch.nn.functional.logsigmoid(z))
+    seen = seen.masked_fill(~inside, CLOSED)
+    band = seen.exp()
     hard = (band >= 0.5).float().detach()
-    waits = Waits(band, band.log(), hard, z.sigmoid().detach(), inside.bool())
+    waits = Waits(band, seen, hard, z.sigmoid().detach(), inside)
     return LookaheadTrace((band,) * layers, LENGTHS, (waits,) * layers), z
 
 
@@ -223,3 +225,32 @@ def test_bad_values_of_penalties_say_what_to_write(arguments, message):
 def test_full_lookahead_has_nothing_to_penalise():
     with pytest.raises(ValueError, match="latency_loss: none"):
         penalty("absolute")(LookaheadTrace(None, LENGTHS))
+
+
+def _worker(rank, meeting, results):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2
+    )
+    torch.manual_seed(rank)
+    module = LatencyPenalty("absolute", 0.1, target=1.0, warmup=0.0, ramp=0.0)
+    ranged = LatencyPenalty("relative", [0.001, 0.1], warmup=0.0, ramp=0.0)
+    for step in range(4):
+        trace, _ = soft_trace(0.5 * rank + 0.1 * step, requires_grad=False)
+        module(trace)
+        ranged.draw()  # another weight in each worker
+        ranged(trace)
+    torch.save([module.state_dict(), ranged.state_dict()], f"{results}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_running_means_are_the_same_in_every_worker(tmp_path):
+    torch.multiprocessing.spawn(
+        _worker, args=(tmp_path / "meeting", tmp_path), nprocs=2, join=True
+    )
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    for ours, theirs in zip(first, second, strict=True):
+        for key, value in ours.items():
+            assert torch.equal(value, theirs[key]), key
+    expected = [(known_mean(0.1 * s) + known_mean(0.5 + 0.1 * s)) / 2 for s in range(4)]
+    assert first[0]["mean"].item() == pytest.approx(sum(expected) / 4, rel=1e-4)
+    assert first[1]["steps"].sum() >= 4

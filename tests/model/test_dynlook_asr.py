@@ -6,7 +6,7 @@ import pytest
 import torch
 from model_factory import DYNAMIC, KINDS, batch, build
 
-from espnet_dynlook.lookahead.compute import work_per_layer
+from espnet_dynlook.lookahead.compute import user_perceived_latency, work_per_layer
 
 PRICE = {"latency_loss": "absolute", "latency_weight": 0.1}
 
@@ -119,6 +119,24 @@ def test_fixed_kinds_report_upl(tmp_path, lookahead):
         assert stats["upl_ms"] == 0
 
 
+def test_upl_counts_shared_waits(tmp_path):
+    """A row begins when all that it sees is there, also what another waited for."""
+    encoder = {**DYNAMIC, "share_wait": True, "lookahead_scheduler": "frame"}
+    model = build(tmp_path, encoder_conf=encoder, compute_budget=0.9).eval()
+    layers = model.encoder.scheduler.layers
+    with torch.no_grad():  # rows that wait differently
+        for layer in layers.values():
+            for parameter in layer.parameters():
+                parameter.copy_(torch.randn(parameter.shape))
+    model(**batch())
+    trace = model.encoder.lookahead
+    seen = tuple((band >= 0.5).float() for band in trace.seen)
+    assert any((s > b).any() for s, b in zip(seen, trace.bands, strict=True))
+    periods = user_perceived_latency(seen, trace.lengths, model.work, 0.9)
+    expected = periods * model.timing.frame_ms(model.encoder)
+    torch.testing.assert_close(model.upl_ms(trace), expected)
+
+
 def test_work_is_counted_from_the_layers(tmp_path):
     model = build(tmp_path, compute_budget=0.9)
     size, units, context = 16, 32, 50
@@ -204,3 +222,16 @@ def test_espnets_model_with_a_learned_lookahead_warns(tmp_path, caplog):
     model = build(tmp_path, model="espnet")
     assert "without a price on waiting" in caplog.text
     model.train()(**batch())[0].backward()
+
+
+def test_bfloat16_on_a_cpu_leaves_masks_and_penalty_in_float32(tmp_path):
+    from espnet_dynlook.training.amp import bfloat16_on_cpu
+
+    model = build(tmp_path, **PRICE).train()
+    with bfloat16_on_cpu(model):
+        loss, stats, _ = model(**batch())
+    loss.backward()
+    assert all(b.dtype == torch.float32 for b in model.encoder.lookahead.bands)
+    assert stats["loss_latency"].dtype == torch.float32
+    gradients = [p.grad for p in model.encoder.scheduler.parameters()]
+    assert all(torch.isfinite(g).all() for g in gradients)
