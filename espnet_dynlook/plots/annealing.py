@@ -8,12 +8,12 @@ import torch
 from espnet_dynlook.plots.gates import Sweep
 from espnet_dynlook.plots.reading import (
     encode,
-    kind_of,
     load_systems,
     observe,
     read_speech,
 )
 from espnet_dynlook.plots.style import PlotError
+from espnet_dynlook.plots.utterance import kind_of
 from espnet_dynlook.plots.words import read_words
 
 

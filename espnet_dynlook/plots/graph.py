@@ -331,10 +331,13 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     path = winning_path(bands, output)
     first, last = window(path, utterance.num_frames, args.frames)
-    constant = utterance.latency_ms[output] - 1000 * (
-        path.latency * utterance.frame_seconds
-    )
     figure = draw(
-        bands, path, utterance.frame_seconds, first, last, utterance.name, constant
+        bands,
+        path,
+        utterance.frame_seconds,
+        first,
+        last,
+        utterance.name,
+        utterance.constant_ms,
     )
     save(figure, args.output)

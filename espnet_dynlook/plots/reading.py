@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ import torchaudio.functional
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.model.timing import FrontendTiming
 from espnet_dynlook.plots.style import PlotError
-from espnet_dynlook.plots.utterance import Utterance, Word
+from espnet_dynlook.plots.utterance import Utterance, Word, from_trace
 from espnet_dynlook.plots.words import aligned, read_words, recognised
 from espnet_dynlook.task import DynlookASRTask
-from espnet_dynlook.training.latency import FrontendTiming, frame_latencies, time_to_end
+from espnet_dynlook.training.latency import frame_latencies, time_to_end
 from espnet_dynlook.training.loading import CheckpointMismatch
 
 with espnet_imports():
@@ -96,7 +98,10 @@ def load_system(config: str | None, file: str, name: str) -> System:
         ) from error
     except (CheckpointMismatch, ConfigError) as error:
         raise PlotError(f"{file}: {error}") from error
-    return System(name, model.eval(), train_args)
+    system = System(name, model.eval(), train_args)
+    if system.timing.warning is not None:
+        logging.warning(f"{name}: {system.timing.warning}")
+    return system
 
 
 def read_speech(args: Any, system: System) -> np.ndarray:
@@ -230,7 +235,7 @@ def observe(
                 raise
             raise PlotError(f"the utterance {error.args[0]}") from error
     features, _ = model._extract_feats(batch, lengths)
-    shown = read_trace(system.name, model, system.timing, features[0], frames)
+    shown = _read_trace(system, features[0], frames)
     if words is None:
         found, source = _words_of(system, batch, output, frames, shown, text)
     else:
@@ -238,62 +243,34 @@ def observe(
     return dataclasses.replace(shown, words=found, words_from=source)
 
 
-def read_trace(
-    name: str,
-    model: Any,
-    timing: FrontendTiming,
-    features: torch.Tensor,
-    frames: int,
-    index: int = 0,
-) -> Utterance:
+def _read_trace(system: System, features: torch.Tensor, frames: int) -> Utterance:
     """Keep what the encoder's last forward pass looked at.
 
     Args:
-        name: Of the system.
-        model: That has just encoded.
-        timing: Of its front end.
+        system: Whose model has just encoded.
         features: (N, F) of the utterance.
         frames: T of the utterance.
-        index: Which utterance of the batch.
     """
-    encoder = model.encoder
+    encoder, timing = system.model.encoder, system.timing
     feature_seconds = timing.hop_length / timing.fs
     found = frame_latencies(encoder, timing)
+    constant = 0.0
     if hasattr(encoder, "frame_shift"):
-        frame_seconds = encoder.frame_shift * feature_seconds
+        frame_seconds = timing.frame_ms(encoder) / 1000
+        constant = timing.constant_ms(encoder)
     else:  # ESPnet's own encoders do not say
         frame_seconds = len(features) * feature_seconds / max(frames, 1)
     if found is None:
         latency = time_to_end(frames, frames * frame_seconds)
     else:
-        latency = found[0][index, :frames]
-    trace = getattr(encoder, "lookahead", None)
-    bands = None if trace is None else trace.bands
-    seen = getattr(trace, "seen", None) or bands
-    return Utterance(
-        name=name,
-        kind=kind_of(encoder),
-        num_layers=len(getattr(encoder, "encoders", [None])),
-        frame_seconds=frame_seconds,
-        latency_ms=latency.double().cpu().numpy(),
-        bands=_arrays(bands, index, frames),
-        seen=_arrays(seen, index, frames),
-        features=features.float().cpu().numpy(),
+        latency = found[0][0, :frames]
+    shown = from_trace(system.name, encoder, features, frame_seconds, latency)
+    return dataclasses.replace(
+        shown,
         feature_seconds=feature_seconds,
-        log_mel=hasattr(model.frontend, "logmel"),
+        log_mel=hasattr(system.model.frontend, "logmel"),
+        constant_ms=constant,
     )
-
-
-def _arrays(bands: Any, index: int, frames: int) -> tuple[np.ndarray, ...] | None:
-    """Cut one utterance out of bands (B or 1, T, R) or (T, R)."""
-    if bands is None:
-        return None
-    cut = []
-    for band in bands:
-        if band.dim() == 3:
-            band = band[index if band.shape[0] > 1 else 0]
-        cut.append(band[:frames].detach().float().cpu().numpy())
-    return tuple(cut)
 
 
 def _words_of(
@@ -342,9 +319,3 @@ def read_utterances(args: Any) -> list[Utterance]:
         observe(system, read_speech(args, system), args.text, words, soft)
         for system in systems
     ]
-
-
-def kind_of(encoder: Any) -> str:
-    """Name the kind of lookahead; ESPnet's own encoders see everything."""
-    kind = getattr(encoder, "kind", None)
-    return str(getattr(kind, "name", None) or getattr(kind, "kind", "full"))

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Utterance:
         feature_seconds: Period of a feature frame.
         log_mel: Whether the features are log-mel energies, lowest first.
         words: Words with their times; may be empty.
+        constant_ms: What front end and subsampling add to every latency.
         words_from: Where they come from: recognised, aligned, given, or nothing.
     """
 
@@ -48,6 +51,7 @@ class Utterance:
     log_mel: bool = True
     words: tuple[Word, ...] = ()
     words_from: str = ""
+    constant_ms: float = 0.0
 
     @property
     def num_frames(self) -> int:
@@ -58,6 +62,58 @@ class Utterance:
     def seconds(self) -> float:
         """Length of what the encoder's frames cover."""
         return self.num_frames * self.frame_seconds
+
+
+def from_trace(
+    name: str,
+    encoder: Any,
+    features: torch.Tensor,
+    frame_seconds: float,
+    latency_ms: torch.Tensor | None = None,
+) -> Utterance:
+    """Keep what an encoder's last forward pass looked at in its first utterance.
+
+    Args:
+        name: Of the system.
+        encoder: That has just run: ``lookahead``, ``kind`` and ``encoders``. Without a
+            trace, as ESPnet's own, it sees everything.
+        features: (N, F) of the utterance, a frame of the encoder each; where that is
+            not so, put ``feature_seconds`` right with ``dataclasses.replace``.
+        frame_seconds: Period of an encoder frame.
+        latency_ms: (T,); None: as many frames as the trace says, and nothing else.
+    """
+    trace: Any = getattr(encoder, "lookahead", None)
+    if latency_ms is None:
+        frames = int(trace.lengths[0])
+        latency_ms = 1000 * frame_seconds * trace.algorithmic_latency()[0, :frames]
+    frames = len(latency_ms)
+    bands = None if trace is None else trace.bands
+    seen = getattr(trace, "seen", None) or bands
+    return Utterance(
+        name=name,
+        kind=kind_of(encoder),
+        num_layers=len(getattr(encoder, "encoders", [None])),
+        frame_seconds=frame_seconds,
+        latency_ms=latency_ms.detach().double().cpu().numpy(),
+        bands=_arrays(bands, frames),
+        seen=_arrays(seen, frames),
+        features=features.detach().float().cpu().numpy(),
+        feature_seconds=frame_seconds,
+    )
+
+
+def kind_of(encoder: Any) -> str:
+    """Name the kind of lookahead; ESPnet's own encoders see everything."""
+    kind = getattr(encoder, "kind", None)
+    return "full" if kind is None else str(kind.name)
+
+
+def _arrays(bands: Any, frames: int) -> tuple[np.ndarray, ...] | None:
+    """Cut the first utterance out of bands (B or 1, T, R) or (T, R)."""
+    if bands is None:
+        return None
+    first = [band[0] if band.dim() == 3 else band for band in bands]
+    return tuple(band[:frames].detach().float().cpu().numpy() for band in first)
 
 
 def inside(band: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgb
 from plot_data import FRAME, make_utterance, random_bands
 
 from espnet_dynlook.lookahead.naive import allowed
 from espnet_dynlook.plots.masks import PAST, SHARED, WAITED, colours, draw
 from espnet_dynlook.plots.style import PlotError
-from espnet_dynlook.plots.utterance import equal_layers, inside, square
+from espnet_dynlook.plots.utterance import equal_layers, from_trace, inside, square
 
 
 def images(figure):
@@ -137,3 +138,35 @@ def test_bands_of_two_systems_have_one_scale():
     figure = draw(both, view="band")
     panels = [a for a in figure.axes if a.get_title(loc="left").startswith("layer")]
     assert {axes.get_ylim() for axes in panels} == {(0.0, 1000 * FRAME * 4)}
+
+
+def test_an_encoder_alone_is_drawn_with_the_masks_it_used():
+    """Without a model around it, as in a task of made-up sequences."""
+    from espnet_dynlook.encoder.conformer import DynlookConformerEncoder
+
+    torch.manual_seed(0)
+    encoder = DynlookConformerEncoder(
+        5,
+        output_size=8,
+        attention_heads=2,
+        linear_units=8,
+        num_blocks=2,
+        input_layer="linear",
+        rel_pos_type="latest",
+        lookahead="dynamic",
+        lookahead_frames=3,
+        share_wait=True,
+        lookahead_scheduler="frame",
+        scheduler_bias=0.0,
+    ).eval()
+    features = torch.randn(2, 30, 5)
+    encoder(features, torch.tensor([20, 30]))
+    utterance = from_trace("learned", encoder, features[0, :20], 0.04)
+    assert (utterance.num_frames, utterance.kind) == (20, "dynamic")
+    trace = encoder.lookahead
+    expected = trace.algorithmic_latency()[0, :20] * 40
+    np.testing.assert_allclose(utterance.latency_ms, expected, rtol=1e-6)
+    for layer in range(2):
+        np.testing.assert_allclose(utterance.seen[layer], trace.seen[layer][0, :20])
+        np.testing.assert_allclose(utterance.bands[layer], trace.bands[layer][0, :20])
+    draw([utterance])
