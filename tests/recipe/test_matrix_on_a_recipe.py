@@ -45,7 +45,6 @@ MATRIX = {
             "encoder_conf": {"lookahead": "dynamic"},
             "model": "dynlook",
             "model_conf": {"latency_loss": "relative"},
-            "best_model_criterion": [["valid", "loss_task", "min"]],
         },
     },
 }
