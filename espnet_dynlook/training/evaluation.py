@@ -146,7 +146,7 @@ class Evaluator:
 
         Those that are too short are left out.
         """
-        features = [self._features(one) for one in utterances]
+        features: list[Any] = [self._features(one) for one in utterances]
         fit = [n for n, one in enumerate(features) if one is not None]
         return [[features[n] for n in batch] for batch in self._batches(fit, features)]
 
