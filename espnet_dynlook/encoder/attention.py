@@ -5,6 +5,7 @@
 ESPnet's attention layers, with their parameters and their initial values, but with
 ``softmax_j(score(i, j) + mask(i, j))`` in one call of
 ``scaled_dot_product_attention``: relative positions and the mask are one additive term.
+While a scheduler learns, the mask is an ``ExpectedMask`` (``encoder.expected``).
 """
 
 import math
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.encoder.expected import ExpectedMask, expected_bias
 
 MultiHeadedAttention: Any = espnet_nets(
     "pytorch_backend.transformer.attention"
@@ -31,37 +33,91 @@ class MaskedMultiHeadedAttention(MultiHeadedAttention):
     """
 
     def forward(
-        self, x: torch.Tensor, pos_emb: torch.Tensor | None, mask: torch.Tensor
+        self,
+        x: torch.Tensor,
+        pos_emb: torch.Tensor | None,
+        mask: torch.Tensor | ExpectedMask,
     ) -> torch.Tensor:
         """Attend.
 
         Args:
             x: Input tensor (#batch, time, size).
             pos_emb: Not used: absolute positions are in x.
-            mask: Additive mask (#batch or 1, 1, time, time), dtype of x.
+            mask: Additive mask (#batch or 1, 1, time, time), dtype of x; or that of
+                rows that have not decided how long they wait.
 
         Returns:
             Output tensor (#batch, time, size).
         """
         q, k, v = self.forward_qkv(x, x, x)  # (#batch, head, time, d_k)
-        return self._attend(q, k, v, mask)
+        return self._attend(q, k, v, None, mask)
 
     def _attend(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        position: torch.Tensor | None,
+        mask: torch.Tensor | ExpectedMask,
     ) -> torch.Tensor:
+        """Attend with the heads' queries, keys and values (#batch, head, time, d_k).
+
+        Args:
+            q: Queries.
+            k: Keys.
+            v: Values.
+            position: Scores of the positions (#batch, head, time, time), or None.
+            mask: As for ``forward``.
+        """
+        if isinstance(mask, torch.Tensor):
+            out = self._heads(q, k, v, position, mask)
+        elif mask.hard is None:
+            out = self._heads(q, k, v, position, self._expected(q, k, position, mask))
+        else:
+            # As drawn; but its gradient by the band is that of the expected output.
+            at = None if position is None else position.detach()
+            still = (q.detach(), k.detach())
+            bias = self._expected(*still, at, mask)
+            expected = self._heads(*still, v.detach(), at, bias)
+            out = self._heads(q, k, v, position, mask.hard)
+            out = out + (expected - expected.detach())
+        return self.linear_out(out.transpose(1, 2).flatten(2))
+
+    def _expected(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        position: torch.Tensor | None,
+        mask: ExpectedMask,
+    ) -> torch.Tensor:
+        scores = q @ k.transpose(-2, -1) / math.sqrt(self.d_k)
+        if position is not None:
+            scores = scores + position
+        return expected_bias(scores, mask)
+
+    def _heads(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        position: torch.Tensor | None,
+        bias: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the heads' outputs (#batch, head, time, d_k)."""
+        if position is not None:
+            bias = bias + position
         if self._forward_hooks and not self.training:
             # ESPnet's attention plots read the weights with a hook. Nobody else wants
             # them, and the fused attention below never has them.
             scores = q @ k.transpose(-2, -1) / math.sqrt(self.d_k) + bias
             self.attn = scores.softmax(dim=-1)
-        out = F.scaled_dot_product_attention(
+        return F.scaled_dot_product_attention(
             q,
             k,
             v,
             attn_mask=bias.to(q.dtype),
             dropout_p=self.dropout_rate if self.training else 0.0,
-        )  # (#batch, head, time, d_k)
-        return self.linear_out(out.transpose(1, 2).flatten(2))
+        )
 
 
 class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
@@ -90,7 +146,10 @@ class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
         torch.nn.init.xavier_uniform_(self.pos_bias_v)
 
     def forward(
-        self, x: torch.Tensor, pos_emb: torch.Tensor | None, mask: torch.Tensor
+        self,
+        x: torch.Tensor,
+        pos_emb: torch.Tensor | None,
+        mask: torch.Tensor | ExpectedMask,
     ) -> torch.Tensor:
         """Attend.
 
@@ -98,7 +157,7 @@ class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
             x: Input tensor (#batch, time, size).
             pos_emb: Positional embedding (1, 2 * time - 1, size), from distance
                 time - 1 (the past) down to 1 - time (the future).
-            mask: Additive mask (#batch or 1, 1, time, time), dtype of x.
+            mask: As for the attention without positions.
 
         Returns:
             Output tensor (#batch, time, size).
@@ -110,8 +169,8 @@ class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
         by_key = distances_to_keys(by_distance)  # (#batch, head, time, time)
         if self.zero_triu:
             by_key = by_key.tril()
-        bias = torch.add(mask, by_key, alpha=1 / math.sqrt(self.d_k))
-        return self._attend(q + self.pos_bias_u[:, None], k, v, bias)
+        position = by_key / math.sqrt(self.d_k)
+        return self._attend(q + self.pos_bias_u[:, None], k, v, position, mask)
 
 
 def distances_to_keys(scores: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.encoder.expected import ExpectedMask
 
 ConformerLayer: Any = espnet_nets(
     "pytorch_backend.conformer.encoder_layer"
@@ -45,7 +46,7 @@ class _Residual:
         norm: torch.nn.Module,
         x: torch.Tensor,
         pos_emb: torch.Tensor | None,
-        mask: torch.Tensor,
+        mask: torch.Tensor | ExpectedMask,
         scale: float,
     ) -> torch.Tensor:
         if not self.concat_after:
@@ -74,7 +75,7 @@ class DynlookConformerLayer(_Residual, ConformerLayer):
         self,
         x: torch.Tensor,
         pos_emb: torch.Tensor | None,
-        mask: torch.Tensor,
+        mask: torch.Tensor | ExpectedMask,
         padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute encoded features.
@@ -82,7 +83,8 @@ class DynlookConformerLayer(_Residual, ConformerLayer):
         Args:
             x: Input tensor (#batch, time, size).
             pos_emb: Positional embedding (1, 2 * time - 1, size), or None.
-            mask: Additive attention mask (#batch or 1, 1, time, time).
+            mask: Additive attention mask (#batch or 1, 1, time, time), or that of rows
+                which have not decided how long they wait.
             padding: True past the end of an utterance, (#batch, time), or None.
 
         Returns:
@@ -112,7 +114,7 @@ class DynlookTransformerLayer(_Residual, TransformerLayer):
         self,
         x: torch.Tensor,
         pos_emb: torch.Tensor | None,
-        mask: torch.Tensor,
+        mask: torch.Tensor | ExpectedMask,
         padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute encoded features; shapes as in the Conformer layer."""

@@ -5,6 +5,7 @@
 import torch
 
 from espnet_dynlook.encoder.attention import additive_mask
+from espnet_dynlook.encoder.expected import ExpectedMask
 from espnet_dynlook.lookahead.bands import log_weights
 from espnet_dynlook.lookahead.dynamic import DynamicLookahead, Waits
 from espnet_dynlook.lookahead.kinds import FixedLookahead
@@ -88,10 +89,12 @@ class LayerMasks:
             else:
                 fixed = kind.evaluated().bands(self.num_frames, x.device)
             self.bands = None if fixed is None else list(fixed)
-        self._made: dict[int, torch.Tensor] = {}
+        self._made: dict[int, torch.Tensor | ExpectedMask] = {}
 
-    def layer(self, number: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the additive mask of a layer (B or 1, 1, T, T); equal bands share one.
+    def layer(self, number: int, x: torch.Tensor) -> torch.Tensor | ExpectedMask:
+        """Return the mask of a layer, additive (B or 1, 1, T, T) where it is decided.
+
+        Equal bands share one.
 
         Args:
             number: Of the layer, from 1.
@@ -100,15 +103,29 @@ class LayerMasks:
         wait = self._decide(number, x)
         band = None if self.bands is None else self.bands[number - 1]
         if id(band) not in self._made:
-            seen = None
-            if wait is not None:
-                seen = wait.seen
-            elif band is not None:
-                seen = log_weights(band)
-            self._made[id(band)] = additive_mask(
-                self.num_frames, seen, self.lengths, self.left_context, self.dtype
-            )
+            self._made[id(band)] = self._mask(band, wait)
         return self._made[id(band)]
+
+    def _mask(
+        self, band: torch.Tensor | None, wait: Waits | None
+    ) -> torch.Tensor | ExpectedMask:
+        if wait is None:
+            return self._additive(band)
+        hard = None if wait.drawn is None else self._additive(wait.drawn)
+        if wait.soft is None:
+            assert hard is not None
+            return hard
+        past = self._additive(wait.soft[:1, :, :0].detach())
+        return ExpectedMask(wait.soft, past, hard)
+
+    def _additive(self, band: torch.Tensor | None) -> torch.Tensor:
+        return additive_mask(
+            self.num_frames,
+            None if band is None else log_weights(band),
+            self.lengths,
+            self.left_context,
+            self.dtype,
+        )
 
     def _decide(self, number: int, x: torch.Tensor) -> Waits | None:
         scheduler = self.scheduler

@@ -51,3 +51,32 @@ def attention(
             heads.append(out / total)
         rows.append(torch.cat(heads))
     return layer.linear_out(torch.stack(rows))
+
+
+def expected_attention(
+    scores: torch.Tensor, v: torch.Tensor, band: torch.Tensor
+) -> torch.Tensor:
+    """Average what a row would be over how long it waits.
+
+    Args:
+        scores: Of every key for every row (time, time); -inf where the past is not
+            seen.
+        v: Values (time, d_k).
+        band: Probability that row i sees frame i + d, falling in d (time, R).
+
+    Returns:
+        Outputs (time, d_k).
+    """
+    rows = []
+    for i in range(len(scores)):
+        stay = [1.0, *band[i].tolist(), 0.0]
+        out = torch.zeros_like(v[0])
+        for d in range(len(stay) - 1):
+            probability = stay[d] - stay[d + 1]
+            if probability > 0:
+                out = (
+                    out
+                    + probability * scores[i, : i + d + 1].softmax(0) @ v[: i + d + 1]
+                )
+        rows.append(out)
+    return torch.stack(rows)

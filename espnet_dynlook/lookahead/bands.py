@@ -59,7 +59,6 @@ def rounded(log_band: torch.Tensor) -> torch.Tensor:
 def straight_through(hard: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
     """Return the values of ``hard`` with the gradients of ``soft``.
 
-    Bengio et al., https://arxiv.org/abs/1308.3432. Holds for bands and for log bands.
+    Bengio et al., https://arxiv.org/abs/1308.3432.
     """
-    # In this order: hard + soft would lose soft beside CLOSED.
     return hard + (soft - soft.detach())

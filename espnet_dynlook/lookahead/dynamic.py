@@ -36,11 +36,15 @@ class Waits:
 
     Attributes:
         band: What is waited for, in [0, 1], with gradients in training (B, T, R).
-        seen: Log weights that attention adds, after sharing (B, T, R).
+        seen: The same after sharing: what attention sees.
         hard: ``band`` rounded, without noise and gradients (B, T, R).
         gates: Probabilities of going on, without noise: (B, T, R), or (B, T) for
             segments.
         decided: Which gates were decisions that were reached; shape of ``gates``.
+        soft: Where rows have not decided: probability of seeing a frame, after sharing,
+            with gradients (B, T, R); else None.
+        drawn: Binary, after sharing: what is seen in the forward pass (B, T, R); None
+            where that is the expectation under ``soft``.
     """
 
     band: torch.Tensor
@@ -48,6 +52,8 @@ class Waits:
     hard: torch.Tensor
     gates: torch.Tensor
     decided: torch.Tensor
+    soft: torch.Tensor | None
+    drawn: torch.Tensor | None
 
 
 class DynamicLookahead(torch.nn.Module):
@@ -251,15 +257,24 @@ class DynamicLookahead(torch.nn.Module):
             gates: As in ``Waits``.
             decided: As in ``Waits``.
         """
+        share = close_band if self.share_wait else _alone
         if self.training and self.annealed:
-            log_band = straight_through(sampled, soft)
-            band = straight_through(sampled.exp(), soft.exp())
-        elif self.training or self.soft_in_evaluation:
-            log_band, band = soft, soft.exp()
-        else:
-            log_band, band = hard, hard.exp()
-        seen = close_band(log_band) if self.share_wait else log_band
-        return Waits(band, seen, hard.exp(), gates, decided)
+            binary, relaxed = sampled.exp(), soft.exp()
+            drawn, shared = share(binary), share(relaxed)
+            seen = straight_through(drawn, shared)
+            band = straight_through(binary, relaxed)
+            return Waits(band, seen, hard.exp(), gates, decided, shared, drawn)
+        if self.training or self.soft_in_evaluation:
+            band = soft.exp()
+            seen = share(band)
+            return Waits(band, seen, hard.exp(), gates, decided, seen, None)
+        band = hard.exp()
+        seen = share(band)
+        return Waits(band, seen, band, gates, decided, None, seen)
+
+
+def _alone(band: torch.Tensor) -> torch.Tensor:
+    return band
 
 
 def _check(

@@ -53,7 +53,7 @@ class LookaheadTrace:
         if self.bands is None or self.waits is None:
             return self.bands
         return tuple(
-            band if wait is None else wait.seen.exp()
+            band if wait is None else wait.seen
             for band, wait in zip(self.bands, self.waits, strict=True)
         )
 

@@ -28,6 +28,7 @@ NUM_FEATURES = 5
 #: Labels: 0 nothing, 1 and 2 the plain units, 3 and 4 those that a cue tells apart.
 NUM_LABELS = 5
 NOISE = 0.15
+LEFT_CONTEXT = 4  # past frames that a row sees
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def draw(size: int, rng: np.random.Generator) -> Batch:
                 features[b, t, UNSURE] += 1
                 features[b, t + k, CUE_C + which - 2] += 1
             labels[b, t], waits[b, t] = which + 1, k
-            t += k + int(rng.integers(2, 9))
+            # The next unit is beyond what this one may see, and sees none of its cue.
+            t += max(k + LEFT_CONTEXT, LONGEST) + 1 + int(rng.integers(4))
     return Batch(*map(torch.from_numpy, (features, labels, waits)))
 
 
@@ -101,6 +103,7 @@ class Recogniser(torch.nn.Module):
             input_layer="linear",
             rel_pos_type="latest",
             use_cnn_module=False,
+            left_context=LEFT_CONTEXT,
             **encoder,
         )
         self.head = torch.nn.Linear(32, NUM_LABELS)

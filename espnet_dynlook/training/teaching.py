@@ -33,6 +33,8 @@ from espnet_dynlook.training.evaluation import Evaluator, Utterance
 HELD_OUT = 0.1
 #: Range in which the wait is set by adding to all logits.
 OFFSETS = (-8.0, 8.0)
+#: What a scheduler should say and where it is asked, by layer; shapes of its logits.
+Answers = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass
@@ -136,6 +138,7 @@ def teach(
     train, held_out = list(taught[:-number]), list(taught[-number:])
     pairs = [(one.costs, one.lengths) for one in taught]
     price = price_for(pairs, target)
+    answers = [_answers(scheduler, one, price) for one in taught]
     optimizer = torch.optim.AdamW(scheduler.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, total_steps=epochs * len(train)
@@ -145,7 +148,7 @@ def teach(
     for epoch in range(epochs):
         total = 0.0
         for n in torch.randperm(len(train), generator=generator).tolist():
-            loss = _loss(scheduler, train[n], price)
+            loss = _loss(scheduler, train[n], answers[n])
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(scheduler.parameters(), 1.0)
@@ -155,38 +158,42 @@ def teach(
         logging.info(f"teaching, epoch {epoch + 1}: loss {total / len(train):.4f}")
     scheduler.eval()
     _shift_to(scheduler, taught, target)
-    return _measure(scheduler, held_out, price)
+    return _measure(scheduler, held_out, answers[-number:], price)
 
 
-def _loss(scheduler: DynamicLookahead, lesson: Lesson, price: float) -> torch.Tensor:
+def _decisions(
+    scheduler: DynamicLookahead, lesson: Lesson, answers: Answers
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of a lesson that count, and their targets."""
+    logits, targets = [], []
+    for layer, (wanted, asked) in answers.items():
+        logits.append(scheduler.logits(layer, lesson.inputs[layer])[asked])
+        targets.append(wanted[asked])
+    return torch.cat(logits), torch.cat(targets)
+
+
+def _loss(
+    scheduler: DynamicLookahead, lesson: Lesson, answers: Answers
+) -> torch.Tensor:
     """Return the logistic loss of the decisions of a lesson."""
-    asked = [
-        (z[counts], targets[counts])
-        for z, targets, counts in _questions(scheduler, lesson, price)
-    ]
-    z, targets = (torch.cat(parts) for parts in zip(*asked, strict=True))
-    return F.binary_cross_entropy_with_logits(z, targets)
+    return F.binary_cross_entropy_with_logits(*_decisions(scheduler, lesson, answers))
 
 
-def _questions(
-    scheduler: DynamicLookahead, lesson: Lesson, price: float
-) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Return logits, targets and which of them count, of each layer."""
+def _answers(scheduler: DynamicLookahead, lesson: Lesson, price: float) -> Answers:
+    """Return the best decisions of each layer."""
     frames, lengths = scheduler.frames, lesson.lengths
     if scheduler.shared:
         ends = best_segments(lesson.costs, price, lengths)
-        targets, asked = segment_teaching(ends, frames, lengths)
-        return [(scheduler.logits(1, lesson.inputs[1]), targets, asked)]
+        return {1: segment_teaching(ends, frames, lengths)}
     # The lowest layer that looks ahead waits for all: waits of several layers add up.
     waits = row_waits(lesson.costs, price)[:, :, None]
     distance = torch.arange(1, frames + 1, device=waits.device)
     valid = inside(waits.shape[1], frames, lengths)
-    found = []
+    found = {}
     for place, layer in enumerate(sorted(lesson.inputs)):
         wanted = waits if place == 0 else torch.zeros_like(waits)
         asked = (distance <= wanted + 1) & valid
-        z = scheduler.logits(layer, lesson.inputs[layer])
-        found.append((z, (distance <= wanted).float(), asked))
+        found[layer] = ((distance <= wanted).float(), asked)
     return found
 
 
@@ -224,7 +231,10 @@ def _shift_to(
 
 @torch.no_grad()
 def _measure(
-    scheduler: DynamicLookahead, held_out: Sequence[Lesson], price: float
+    scheduler: DynamicLookahead,
+    held_out: Sequence[Lesson],
+    answers: Sequence[Answers],
+    price: float,
 ) -> Taught:
     """Compare what is decided with the best decisions and with chunks."""
     number = sum(int(one.lengths.sum()) for one in held_out)
@@ -246,10 +256,10 @@ def _measure(
         return (index % size == size - 1).expand(one.costs.shape[:2])
 
     right, asked = 0, 0
-    for one in held_out:
-        for z, targets, counts in _questions(scheduler, one, price):
-            right += int((((z > 0) == (targets > 0.5)) & counts).sum())
-            asked += int(counts.sum())
+    for one, wanted in zip(held_out, answers, strict=True):
+        z, targets = _decisions(scheduler, one, wanted)
+        right += int(((z > 0) == (targets > 0.5)).sum())
+        asked += len(z)
     best = [
         latency_of(best_segments(one.costs, price, one.lengths), one)
         for one in held_out
