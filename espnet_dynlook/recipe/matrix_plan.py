@@ -3,6 +3,8 @@
 A system is a configuration, as one would write it in a file: ``base:`` and keys; or,
 without ``base:``, the parent's with these keys laid over it. All are fine-tuned from
 one parent a seed, with equal budgets; or, from scratch, trained for the epochs of both.
+With ``teach:`` (options of ``asr_teach``, such as wait_ms) a system with a scheduler
+starts from the parent with the scheduler taught.
 """
 
 import difflib
@@ -23,11 +25,13 @@ KEYS: dict[str, tuple[type, str]] = {
     "seeds": (list, "seeds of the trainings"),
     "parent": (dict, "config: FILE, keys: laid over it, evaluate: kinds of lookahead"),
     "fine_tuning": (dict, "keys of a configuration, laid over every system's"),
-    "systems": (dict, "name: keys of a configuration, with or without base: FILE"),
+    "systems": (dict, "name: keys of a configuration, maybe base: FILE, teach: {...}"),
     "reference": (str, "the system that the others are compared with"),
 }
 REQUIRED = ("corpus", "sets", "parent", "systems")
 PARENT_KEYS = ("config", "keys", "evaluate")
+#: Options of asr_teach that a system's ``teach`` may have; the first it must have.
+TEACH_KEYS = ("wait_ms", "utterances", "epochs")
 PARENT = "parent"
 
 
@@ -77,6 +81,7 @@ class Experiment:
         keys: Laid over it.
         start: The experiment whose checkpoint it starts from, or None.
         kinds: Kinds of lookahead to evaluate under; none: its own.
+        teach: Options of asr_teach, for a taught start; none: the checkpoint as it is.
     """
 
     system: str
@@ -86,6 +91,7 @@ class Experiment:
     keys: dict[str, Any]
     start: "Experiment | None" = None
     kinds: list[str] = field(default_factory=list)
+    teach: dict[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -174,6 +180,7 @@ def read_matrix(path: Path) -> Matrix:
                 f"{path}: systems: {name}: {keys!r}: a name other than {PARENT}, and "
                 "keys of a configuration"
             )
+        _check_teach(f"{path}: systems: {name}", keys.get("teach"))
     reference = content.get("reference", next(iter(systems)))
     if reference not in systems:
         raise ConfigError(
@@ -191,6 +198,17 @@ def read_matrix(path: Path) -> Matrix:
         systems=systems,
         reference=reference,
     )
+
+
+def _check_teach(where: str, teach: Any) -> None:
+    if teach is None:
+        return
+    unknown = [key for key in teach if key not in TEACH_KEYS]
+    if not isinstance(teach, dict) or unknown or TEACH_KEYS[0] not in teach:
+        raise ConfigError(
+            f"{where}: teach: {teach!r} has to be options of asr_teach: "
+            f"{', '.join(TEACH_KEYS)}, of which {TEACH_KEYS[0]} is needed"
+        )
 
 
 def plan(
@@ -229,9 +247,17 @@ def plan(
             inherited = {} if "base" in system else matrix.parent_keys
             keys = merge(merge(inherited, shared), system)
             keys.pop("base", None)
+            teach = keys.pop("teach", None) or {}
+            if teach and parent is None:
+                raise ConfigError(
+                    f"{matrix.path}: systems: {name}: teach needs the parent, which "
+                    "there is none of from scratch: leave the system out (--systems)"
+                )
             own = folder / f"{name}_seed{seed}"
             keys = {**keys, "seed": seed}
-            experiments.append(Experiment(name, seed, own, base, keys, parent))
+            experiments.append(
+                Experiment(name, seed, own, base, keys, parent, teach=teach)
+            )
     return experiments
 
 

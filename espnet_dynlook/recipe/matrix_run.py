@@ -24,6 +24,7 @@ from espnet_dynlook.recipe.matrix_plan import PARENT, Experiment
 MARK = "matrix.json"
 #: Options of a recipe that have no influence on results; each has a value.
 WITHOUT_INFLUENCE = ("--expdir", "--nj", "--inference_nj", "--ngpu", "--num_nodes")
+TEACH = [sys.executable, "-m", "espnet_dynlook.bin.asr_teach"]
 EVALUATE = [sys.executable, "-m", "espnet_dynlook.bin.asr_evaluate"]
 TAIL = 20
 
@@ -93,6 +94,8 @@ def settings_of(experiment: Experiment, recipe: Recipe) -> dict[str, Any]:
     }
     if experiment.start is not None:
         found["starts from"] = settings_of(experiment.start, recipe)
+    if experiment.teach:
+        found["teach"] = experiment.teach
     return json.loads(json.dumps(found, default=str))
 
 
@@ -217,11 +220,35 @@ class Runner:
         ]
         if self.recipe.asr_args:
             command += ["--asr_args", self.recipe.asr_args]
-        if experiment.start is not None:
-            command += ["--pretrained_model", str(experiment.start.checkpoint())]
         start = time.monotonic()
+        if experiment.start is not None:
+            checkpoint = experiment.start.checkpoint()
+            if experiment.teach:
+                checkpoint = self._teach(experiment, experiment.start, config)
+            command += ["--pretrained_model", str(checkpoint)]
         self._run(command, experiment.folder / "matrix.log")
         return time.monotonic() - start
+
+    def _teach(self, experiment: Experiment, parent: Experiment, config: Path) -> Path:
+        """Return the parent's checkpoint with the scheduler taught."""
+        taught = experiment.folder / "taught.pth"
+        if taught.exists():
+            return taught
+        trained = parent.folder / "config.yaml"
+        data = yaml.safe_load(trained.read_text(encoding="utf-8"))
+        options = {
+            "config": config,
+            "asr_train_config": trained,
+            "asr_model_file": parent.checkpoint(),
+            "data_dir": Path(data["train_data_path_and_name_and_type"][0][0]).parent,
+            "output": taught,
+            "seed": experiment.seed,
+            "ngpu": self.ngpu,
+            **experiment.teach,
+        }
+        words = [word for k, v in options.items() for word in (f"--{k}", str(v))]
+        self._run([*TEACH, *words], experiment.folder / "teach.log")
+        return taught
 
     def _evaluate(
         self, experiment: Experiment, sets: Sequence[str], alignment: Path | None
