@@ -7,7 +7,7 @@
     python -m espnet_dynlook.bin.asr_teach --config conf/train_dynamic.yaml \
         --asr_train_config exp/parent/config.yaml \
         --asr_model_file exp/parent/valid.loss.ave.pth \
-        --data_dir dump/raw/train --wait_ms 60 --output exp/taught.pth
+        --data_dir dump/raw/train --latency_target 90 --output exp/taught.pth
 
 writes the parent's parameters with the taught scheduler beside, to start a training of
 ``--config`` from (``--init_param exp/taught.pth``, or as it is), and
@@ -45,7 +45,14 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data_dir", required=True, type=Path, help="training data, as asr_evaluate's"
     )
-    parser.add_argument("--wait_ms", required=True, type=float, help="mean over frames")
+    parser.add_argument(
+        "--latency_target",
+        required=True,
+        type=float,
+        metavar="MS",
+        help="mean over frames from the end of the frame, front end included, as in "
+        "model_conf",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.pth")
     parser.add_argument("--utterances", type=int, default=1000, help="at most")
     parser.add_argument("--epochs", type=int, default=30)
@@ -89,15 +96,18 @@ def main(cmd: Sequence[str] | None = None) -> Taught:
 
     utterances = parent.read(parent.files_of(args.data_dir), args.utterances, args.seed)
     timing = parent.evaluator.timing
-    period = 1000.0 * model.encoder.frame_shift * timing.hop_length / timing.fs
+    encoder = model.encoder
+    period = 1000.0 * encoder.frame_shift * timing.hop_length / timing.fs
+    constant = timing.constant_ms(encoder)
+    target = (args.latency_target - constant) / period
     taught = lessons(model, utterances)
-    scheduler = model.encoder.scheduler
     try:
-        found = teach(
-            scheduler, taught, args.wait_ms / period, args.epochs, seed=args.seed
-        )
+        found = teach(encoder.scheduler, taught, target, args.epochs, seed=args.seed)
     except ValueError as error:
-        raise config.ConfigError(f"--wait_ms {args.wait_ms:g}: {error}") from None
+        raise config.ConfigError(
+            f"--latency_target {args.latency_target:g}, of which {constant:g} ms are "
+            f"front end and subsampling: {error}"
+        ) from None
     logging.info(json.dumps(dataclasses.asdict(found)))
     args.output.parent.mkdir(parents=True, exist_ok=True)
     partial = args.output.with_name(f".{args.output.name}.new")

@@ -3,7 +3,7 @@
 A system is a configuration, as one would write it in a file: ``base:`` and keys; or,
 without ``base:``, the parent's with these keys laid over it. All are fine-tuned from
 one parent a seed, with equal budgets; or, from scratch, trained for the epochs of both.
-With ``teach:`` (options of ``asr_teach``, such as wait_ms) a system with a scheduler
+With ``teach:`` (options of ``asr_teach``, such as latency_target) a system with a scheduler
 starts from the parent with the scheduler taught.
 """
 
@@ -31,7 +31,7 @@ KEYS: dict[str, tuple[type, str]] = {
 REQUIRED = ("corpus", "sets", "parent", "systems")
 PARENT_KEYS = ("config", "keys", "evaluate")
 #: Options of asr_teach that a system's ``teach`` may have; the first it must have.
-TEACH_KEYS = ("wait_ms", "utterances", "epochs")
+TEACH_KEYS = ("latency_target", "utterances", "epochs")
 PARENT = "parent"
 
 
