@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 #: Logits stay within this, so that no gate is beyond the reach of a gradient.
-BOUND = 4.0
+BOUND = 3.0
 
 
 def bounded(z: torch.Tensor) -> torch.Tensor:

@@ -76,7 +76,7 @@ class Taught:
     cost_chunks: dict[float, float]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def lessons(model: Any, utterances: Sequence[Utterance]) -> list[Lesson]:
     """Measure where waiting pays.
 
