@@ -192,9 +192,11 @@ class DynamicLookahead(torch.nn.Module):
     @torch.no_grad()
     def shift(self, offset: float) -> None:
         """Add to all logits: above 0 for more waiting."""
-        schedulers = [self.segments] if self.shared else self.layers.values()
-        for scheduler in schedulers:
-            scheduler.offset.add_(offset)
+        for scheduler in self.modules():
+            if isinstance(
+                scheduler, FrameScheduler | SequentialScheduler | SegmentScheduler
+            ):
+                scheduler.offset.add_(offset)
 
     def _noisy(self, z: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.noise > 0):

@@ -3,8 +3,8 @@
 A system is a configuration, as one would write it in a file: ``base:`` and keys; or,
 without ``base:``, the parent's with these keys laid over it. All are fine-tuned from
 one parent a seed, with equal budgets; or, from scratch, trained for the epochs of both.
-With ``teach:`` (options of ``asr_teach``, such as latency_target) a system with a scheduler
-starts from the parent with the scheduler taught.
+With ``teach:`` (options of ``asr_teach``, such as latency_target) a system starts from
+the parent with its scheduler taught.
 """
 
 import difflib
