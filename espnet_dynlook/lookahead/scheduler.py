@@ -5,6 +5,7 @@ decision looks at a frame that it has not waited for.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,26 @@ import torch.nn.functional as F
 BOUND = 3.0
 
 
+class _Bounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(z)
+        return z.clamp(-BOUND, BOUND)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        (z,) = ctx.saved_tensors
+        outward = (z >= BOUND) & (gradient < 0) | (z <= -BOUND) & (gradient > 0)
+        return gradient.masked_fill(outward, 0.0)
+
+
 def bounded(z: torch.Tensor) -> torch.Tensor:
-    """Keep logits within ``BOUND``, smoothly."""
-    return BOUND * torch.tanh(z / BOUND)
+    """Clip logits to ``BOUND``, with a gradient wherever a step leads back inside.
+
+    Where waiting costs nothing yet, logits rise as far as they can. A smooth bound, such
+    as a tanh, would keep them there: it has no gradient at its ends.
+    """
+    return _Bounded.apply(z)
 
 
 class _Hidden(torch.nn.Module):
