@@ -30,8 +30,8 @@ class _Bounded(torch.autograd.Function):
 def bounded(z: torch.Tensor) -> torch.Tensor:
     """Clip logits to ``BOUND``, with a gradient wherever a step leads back inside.
 
-    Where waiting costs nothing yet, logits rise as far as they can. A smooth bound, such
-    as a tanh, would keep them there: it has no gradient at its ends.
+    Where waiting costs nothing yet, logits rise as far as they can. A smooth bound,
+    such as a tanh, would keep them there: it has no gradient at its ends.
     """
     return _Bounded.apply(z)
 
