@@ -52,8 +52,8 @@ class Waits:
     hard: torch.Tensor
     gates: torch.Tensor
     decided: torch.Tensor
-    soft: torch.Tensor | None
-    drawn: torch.Tensor | None
+    soft: torch.Tensor | None = None
+    drawn: torch.Tensor | None = None
 
 
 class DynamicLookahead(torch.nn.Module):

@@ -1,195 +1,202 @@
-"""A task whose need for future frames is known, to see whether schedulers find it.
+"""See whether schedulers wait where it is needed, on a task whose need is known.
 
-A sequence has units in noise. Half of them are told by their own frame; the others are
-of two classes that only a cue tells apart, which comes k frames later, k from 0 to 8
-drawn for each. The label is due at the unit's own frame. The best policy waits for the
-cue and for nothing else, so its latency is known exactly; a fixed lookahead has to be
-as long as the longest k to make no errors, whatever the frame. Command::
+See ``recipe.known_need_task``. For every seed a parent is trained under random masks,
+and every system from it, with the same steps and sequences. Command::
 
-    python -m espnet_dynlook.recipe.known_need --seeds 5 --output exp/known_need
+    python -m espnet_dynlook.recipe.known_need --seeds 5 --jobs 2 --output exp/need
+
+writes ``table.md``, ``results.json`` and ``masks.png`` to the folder of ``--output``.
 """
 
-from dataclasses import dataclass
+import argparse
+import copy
+import dataclasses
+import json
+import logging
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from espnet_dynlook.encoder.conformer import DynlookConformerEncoder
-from espnet_dynlook.lookahead.latency import algorithmic_latency
-from espnet_dynlook.lookahead.penalty import LatencyPenalty
+from espnet_dynlook.plots.masks import draw as draw_masks
+from espnet_dynlook.plots.utterance import Utterance, Word, from_trace
+from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.known_need_task import (
+    LONGEST,
+    Outcome,
+    Recogniser,
+    draw,
+    evaluate,
+    train,
+)
+from espnet_dynlook.recipe.results import markdown_table
+from espnet_dynlook.recipe.workers import map_in_processes
 
-LONGEST = 8  # the largest k
-NUM_FRAMES = 64
-#: What a frame may hold; features are these, one dimension each, in noise.
-PLAIN_A, PLAIN_B, UNSURE, CUE_C, CUE_D = range(5)
-NUM_FEATURES = 5
-#: Labels: 0 nothing, 1 and 2 the plain units, 3 and 4 those that a cue tells apart.
-NUM_LABELS = 5
-NOISE = 0.15
-LEFT_CONTEXT = 4  # past frames that a row sees
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Sequences with what is due and what it takes.
-
-    Attributes:
-        features: (B, T, NUM_FEATURES).
-        labels: (B, T).
-        waits: Frames that a row has to see ahead, (B, T).
-    """
-
-    features: torch.Tensor
-    labels: torch.Tensor
-    waits: torch.Tensor
-
-    @property
-    def lengths(self) -> torch.Tensor:
-        """Frames of each sequence, (B,): all are equally long."""
-        return torch.full((len(self.labels),), self.labels.shape[1])
-
-    def oracle_band(self) -> torch.Tensor:
-        """Return the band of the best policy, (B, T, LONGEST)."""
-        return (torch.arange(1, LONGEST + 1) <= self.waits[:, :, None]).float()
-
-    def oracle_latency(self) -> float:
-        """Return the mean latency of the best policy in frames."""
-        latency = algorithmic_latency([self.oracle_band()], self.lengths)
-        return float(latency.mean())
-
-
-def draw(size: int, rng: np.random.Generator) -> Batch:
-    """Draw sequences.
-
-    Args:
-        size: B.
-        rng: Of the random numbers.
-    """
-    shape = (size, NUM_FRAMES, NUM_FEATURES)
-    features = NOISE * rng.standard_normal(shape, dtype=np.float32)
-    labels = np.zeros(shape[:2], dtype=np.int64)
-    waits = np.zeros(shape[:2], dtype=np.int64)
-    for b in range(size):
-        t = int(rng.integers(6))
-        while t + LONGEST < NUM_FRAMES:
-            which, k = int(rng.integers(4)), 0
-            if which < 2:
-                features[b, t, which] += 1
-            else:
-                k = int(rng.integers(LONGEST + 1))
-                features[b, t, UNSURE] += 1
-                features[b, t + k, CUE_C + which - 2] += 1
-            labels[b, t], waits[b, t] = which + 1, k
-            # The next unit is beyond what this one may see, and sees none of its cue.
-            t += max(k + LEFT_CONTEXT, LONGEST) + 1 + int(rng.integers(4))
-    return Batch(*map(torch.from_numpy, (features, labels, waits)))
+DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": LONGEST}
+#: Nats per unit for a frame of mean latency. The parent knows the task already.
+PENALTY = {"loss": "absolute", "weight": 0.08, "warmup": 0.0, "ramp": 0.1}
+#: Name -> arguments of Recogniser.
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "oracle": {"encoder": {"lookahead": "causal"}, "oracle": True},
+    "causal": {"encoder": {"lookahead": "causal"}},
+    "layerwise, 4 in all": {
+        "encoder": {"lookahead": "layerwise", "lookahead_total": 4}
+    },
+    "layerwise, 8 in all": {
+        "encoder": {"lookahead": "layerwise", "lookahead_total": 8}
+    },
+    "chunks of 5": {"encoder": {"lookahead": "chunked", "lookahead_frames": 4}},
+    "chunks of 9": {"encoder": {"lookahead": "chunked", "lookahead_frames": 8}},
+    "dynamic, frame": {
+        "encoder": {**DYNAMIC, "lookahead_scheduler": "frame"},
+        "penalty": PENALTY,
+    },
+    "dynamic, sequential": {
+        "encoder": {**DYNAMIC, "lookahead_scheduler": "sequential"},
+        "penalty": PENALTY,
+    },
+    "dynamic, segment": {
+        "encoder": {**DYNAMIC, "lookahead_scheduler": "segment"},
+        "penalty": PENALTY,
+    },
+}
+#: Systems in the picture, and its frame period: one frame is drawn as a second.
+DRAWN = ("oracle", "dynamic, segment", "dynamic, sequential", "chunks of 9")
 
 
-class Recogniser(torch.nn.Module):
-    """A small encoder, a label for every frame, and the price of waiting."""
-
-    def __init__(self, penalty: dict[str, Any], encoder: dict[str, Any]):
-        super().__init__()
-        self.encoder = DynlookConformerEncoder(
-            NUM_FEATURES,
-            output_size=32,
-            attention_heads=2,
-            linear_units=64,
-            num_blocks=2,
-            dropout_rate=0.0,
-            positional_dropout_rate=0.0,
-            input_layer="linear",
-            rel_pos_type="latest",
-            use_cnn_module=False,
-            left_context=LEFT_CONTEXT,
-            **encoder,
-        )
-        self.head = torch.nn.Linear(32, NUM_LABELS)
-        self.penalty = LatencyPenalty(**penalty)
-
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """Return the scores of the labels, (B, T, NUM_LABELS)."""
-        out, _, _ = self.encoder(batch.features, batch.lengths)
-        return self.head(out)
-
-    def task_loss(self, batch: Batch) -> torch.Tensor:
-        """Return the cross entropy per unit."""
-        loss = F.cross_entropy(
-            self.logits(batch).transpose(1, 2), batch.labels, reduction="sum"
-        )
-        return loss / (batch.labels > 0).sum()
+def parent(seed: int, steps: int) -> Recogniser:
+    """Train the model that all systems of a seed start from."""
+    torch.manual_seed(seed)
+    model = Recogniser({"lookahead": "random", "lookahead_frames": LONGEST})
+    train(model, steps, seed)
+    return model
 
 
-def train(model: Recogniser, steps: int, seed: int, lr: float = 0.003) -> None:
-    """Train on fresh sequences at every step; the scheduler as the package does it."""
-    rng = np.random.default_rng(seed)
-    scheduler = model.encoder.scheduler
-    faster = [] if scheduler is None else list(scheduler.parameters())
-    known = {id(p) for p in faster}
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in model.parameters() if id(p) not in known]}
-    ]
-    if scheduler is not None:
-        groups.append({"params": faster, "lr": lr * scheduler.lr_factor})
-    optimizer = torch.optim.Adam(groups, lr=lr)
-    decay = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / 50, 2 * (1 - step / steps) + 0.02)
-    )
-    model.train()
-    for step in range(steps):
-        model.encoder.set_progress(step / steps)
-        model.penalty.set_progress(step / steps)
-        batch = draw(16, rng)
-        loss = model.task_loss(batch)
-        if model.penalty.kind != "none":
-            trace = model.encoder.lookahead
-            assert trace is not None
-            loss = loss + model.penalty(trace).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        decay.step()
-    model.encoder.set_progress(1.0)
-    model.eval()
+def system(name: str, start: Recogniser, seed: int, steps: int) -> Recogniser:
+    """Train one of ``SYSTEMS`` from a parent."""
+    torch.manual_seed(seed)
+    model = Recogniser(**copy.deepcopy(SYSTEMS[name]))
+    model.load_state_dict(start.state_dict(), strict=False)
+    train(model, steps, seed + 2**20)  # the same sequences for all, not the parent's
+    return model
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a system does on sequences that it has not seen.
-
-    Attributes:
-        system: Its name.
-        seed: Of its training.
-        error: Share of the units with a wrong label, or missed, in percent.
-        loss: Cross entropy per unit.
-        latency: Mean over the frames, in frames, with rounded masks.
-        oracle: That of the best policy on the same sequences.
-        soft_gap: Loss with soft masks minus ``loss``.
-    """
-
-    system: str
-    seed: int
-    error: float
-    loss: float
-    latency: float
-    oracle: float
-    soft_gap: float
+def run_seed(
+    seed: int, names: Sequence[str], parent_steps: int, steps: int
+) -> tuple[list[Outcome], list[Utterance]]:
+    """Train and evaluate the systems of a seed; return what they saw of a sequence."""
+    start = parent(seed, parent_steps)
+    outcomes, pictures = [], []
+    for name in names:
+        model = system(name, start, seed, steps)
+        outcomes.append(evaluate(model, name, seed))
+        logging.info(str(outcomes[-1]))
+        if name in DRAWN:
+            pictures.append(picture(model, name))
+    return outcomes, pictures
 
 
 @torch.no_grad()
-def evaluate(model: Recogniser, system: str, seed: int) -> Outcome:
-    """Measure on 512 sequences, the same for every system and seed."""
-    batch = draw(512, np.random.default_rng(2**31))
-    units = batch.labels > 0
-    loss = float(model.task_loss(batch))
-    trace = model.encoder.lookahead
-    assert trace is not None
-    latency = float(trace.algorithmic_latency().mean())
-    wrong = (model.logits(batch).argmax(dim=2) != batch.labels) & units
-    with model.encoder.soft_masks():
-        soft_gap = float(model.task_loss(batch)) - loss
-    error = 100 * float(wrong.sum() / units.sum())
-    return Outcome(system, seed, error, loss, latency, batch.oracle_latency(), soft_gap)
+def picture(model: Recogniser, name: str) -> Utterance:
+    """Return what a system looks at in one sequence, with its units and cues."""
+    batch = draw(1, np.random.default_rng(7))
+    model.logits(batch)
+    seen = from_trace(name, model.encoder, batch.features[0], 1.0)
+    words = []
+    for t in batch.labels[0].nonzero().flatten().tolist():
+        wait = int(batch.waits[0, t])
+        words.append(Word(t, t + wait + 1, f"{int(batch.labels[0, t])}"))
+    return dataclasses.replace(seen, words=tuple(words), log_mel=False)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Return a Markdown table: mean and range over the seeds."""
+
+    def over_seeds(values: list[float], digits: int) -> str:
+        mean = f"{statistics.mean(values):.{digits}f}"
+        return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+    rows = []
+    for name in dict.fromkeys(one.system for one in outcomes):
+        own = [one for one in outcomes if one.system == name]
+        ratio = statistics.mean(one.latency / one.oracle for one in own)
+        rows.append(
+            [
+                name,
+                over_seeds([one.error for one in own], 2),
+                over_seeds([one.loss for one in own], 3),
+                over_seeds([one.latency for one in own], 2),
+                f"{ratio:.2f}",
+                f"{statistics.mean(one.soft_gap for one in own):+.4f}",
+            ]
+        )
+    header = [
+        "system",
+        "units wrong (%)",
+        "loss (nats a unit)",
+        "mean latency (frames)",
+        "of the oracle's",
+        "soft minus rounded loss",
+    ]
+    return markdown_table(header, rows)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = argparse.ArgumentParser(
+        prog="known_need", description="Schedulers on a task whose need is known."
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="number of them")
+    parser.add_argument(
+        "--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS)
+    )
+    parser.add_argument("--parent_steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
+    parser.add_argument("--output", type=Path, default=Path("exp/known_need"))
+    return parser
+
+
+def main(cmd: list[str] | None = None) -> list[Outcome]:
+    """Train all, and write table, results and picture.
+
+    Args:
+        cmd: Arguments as on the command line; None: those of this process.
+    """
+    args = get_parser().parse_args(cmd)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
+    seeds = range(1, args.seeds + 1)
+    count = len(seeds)
+    found = list(
+        map_in_processes(
+            run_seed,
+            seeds,
+            [args.systems] * count,
+            [args.parent_steps] * count,
+            [args.steps] * count,
+            nj=args.jobs,
+            uses_torch=True,
+            chunksize=1,
+        )
+    )
+    outcomes = [one for by_seed, _ in found for one in by_seed]
+    args.output.mkdir(parents=True, exist_ok=True)
+    text = table(outcomes)
+    write_atomic(args.output / "table.md", text)
+    rows = [dataclasses.asdict(one) for one in outcomes]
+    write_atomic(args.output / "results.json", json.dumps(rows, indent=1) + "\n")
+    pictures = found[0][1]
+    if pictures:
+        figure = draw_masks(pictures)
+        figure.savefig(args.output / "masks.png", dpi=150)
+    print(text, end="")
+    return outcomes
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)

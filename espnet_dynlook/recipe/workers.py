@@ -14,7 +14,11 @@ def _one_torch_thread() -> None:
 
 
 def map_in_processes(
-    work: Callable[..., Any], *arguments: Iterable[Any], nj: int, uses_torch: bool
+    work: Callable[..., Any],
+    *arguments: Iterable[Any],
+    nj: int,
+    uses_torch: bool,
+    chunksize: int = 16,
 ) -> Iterator[Any]:
     """Yield ``work(...)`` of the arguments in their order, as ``map`` does.
 
@@ -23,6 +27,7 @@ def map_in_processes(
         arguments: One iterable for each argument of ``work``.
         nj: Number of processes; 1 is this one.
         uses_torch: Whether ``work`` computes with torch.
+        chunksize: Calls that a process gets at a time: 1 where each takes long.
     """
     if nj <= 1:
         yield from map(work, *arguments)
@@ -33,4 +38,4 @@ def map_in_processes(
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_one_torch_thread if uses_torch else None,
     ) as pool:
-        yield from pool.map(work, *arguments, chunksize=16)
+        yield from pool.map(work, *arguments, chunksize=chunksize)

@@ -25,7 +25,7 @@ def soft_trace(logit=0.5, layers=2, frames=9, ahead=3, requires_grad=True):
     seen = seen.masked_fill(~inside, CLOSED)
     band = seen.exp()
     hard = (band >= 0.5).float().detach()
-    waits = Waits(band, seen, hard, z.sigmoid().detach(), inside)
+    waits = Waits(band, band, hard, z.sigmoid().detach(), inside)
     return LookaheadTrace((band,) * layers, LENGTHS, (waits,) * layers), z
 
 

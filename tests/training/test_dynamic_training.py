@@ -20,7 +20,7 @@ def config_file(corpus, path, encoder_conf=(), **model_conf):
     config = yaml.safe_load(corpus.config.read_text(encoding="utf-8"))
     config["model"] = "dynlook"
     config["model_conf"].update(
-        latency_loss="relative", latency_weight=0.01, compute_budget=0.9, **model_conf
+        latency_loss="relative", latency_weight=1e-4, compute_budget=0.9, **model_conf
     )
     config["encoder_conf"].update(
         lookahead="dynamic",
