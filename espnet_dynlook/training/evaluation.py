@@ -140,15 +140,18 @@ class Evaluator:
         return found
 
     def feature_batches(
-        self, utterances: Sequence[Utterance]
+        self, utterances: Sequence[Utterance], size: int
     ) -> list[list[torch.Tensor]]:
         """Return the features (N, D) of utterances in batches of similar length.
 
-        Those that are too short are left out.
+        Args:
+            utterances: Those that are too short are left out.
+            size: The most in one batch.
         """
         features: list[Any] = [self._features(one) for one in utterances]
         fit = [n for n, one in enumerate(features) if one is not None]
-        return [[features[n] for n in batch] for batch in self._batches(fit, features)]
+        batches = self._batches(fit, features, size)
+        return [[features[n] for n in batch] for batch in batches]
 
     def log_probs(
         self, features: Sequence[torch.Tensor]
@@ -175,15 +178,17 @@ class Evaluator:
         return feats
 
     def _batches(
-        self, numbers: Sequence[int], features: Sequence[Any]
+        self, numbers: Sequence[int], features: Sequence[Any], most: int | None = None
     ) -> list[list[int]]:
         """Return batches of similar length; ESPnet's own encoders see padding."""
+        most = most or len(features)
         batches: list[list[int]] = []
         for n in sorted(numbers, key=lambda n: len(features[n])):
             size = len(features[n])  # the longest of its batch, so far
             if (
                 not batches
                 or not self.ours
+                or len(batches[-1]) == most
                 or size * (len(batches[-1]) + 1) > BATCH_FRAMES
             ):
                 batches.append([])

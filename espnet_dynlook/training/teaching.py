@@ -29,6 +29,8 @@ from espnet_dynlook.lookahead.settling import (
 )
 from espnet_dynlook.training.evaluation import Evaluator, Utterance
 
+#: Utterances in one batch.
+BATCH = 8
 #: Share of the utterances on which the schedulers' wait is measured, not learned.
 HELD_OUT = 0.1
 #: Range in which the wait is set by adding to all logits.
@@ -89,7 +91,7 @@ def lessons(model: Any, utterances: Sequence[Utterance]) -> list[Lesson]:
     encoder = model.encoder
     scheduler: DynamicLookahead = encoder.scheduler
     found = []
-    for features in evaluator.feature_batches(utterances):
+    for features in evaluator.feature_batches(utterances, BATCH):
         inputs: dict[int, torch.Tensor] = {}
 
         def keep(module: Any, args: Any, inputs: Any = inputs) -> None:
@@ -123,19 +125,24 @@ def teach(
 
     Args:
         scheduler: Changed in place.
-        taught: From ``lessons``; the last tenth is held out.
+        taught: From ``lessons``; a tenth is held out.
         target: Mean wait in frames.
         epochs: Passes over the lessons.
         lr: Highest learning rate.
-        seed: Of the order of the lessons.
+        seed: Of which lessons are held out, and of the order of the others.
 
     Raises:
         ValueError: there is no such wait, or there are too few lessons.
     """
     number = max(1, round(HELD_OUT * len(taught)))
     if len(taught) < 2:
-        raise ValueError("teaching needs two batches or more: give more utterances")
-    train, held_out = list(taught[:-number]), list(taught[-number:])
+        raise ValueError(
+            f"teaching needs more than {BATCH} utterances: give more of them"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(taught), generator=generator).tolist()
+    taught = [taught[n] for n in order]  # they come sorted by length
+    train, held_out = taught[:-number], taught[-number:]
     pairs = [(one.costs, one.lengths) for one in taught]
     price = price_for(pairs, target)
     answers = [_answers(scheduler, one, price) for one in taught]
@@ -143,7 +150,6 @@ def teach(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, total_steps=epochs * len(train)
     )
-    generator = torch.Generator().manual_seed(seed)
     scheduler.train()
     for epoch in range(epochs):
         total = 0.0

@@ -1,5 +1,6 @@
 """A matrix of experiments, with recorders in place of training and evaluation."""
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -318,3 +319,67 @@ def test_some_systems_and_sets_only(run, folder):
         *("parent_seed1", "causal_seed1", "chunked_seed1")
     ]
     assert "dump/raw/easy" not in (folder / "evaluations").read_text()
+
+
+TEACHER = """
+import sys
+from pathlib import Path
+print(sys.argv[1:], file=open("taught", "a"))
+Path(sys.argv[sys.argv.index("--output") + 1]).write_text("")
+"""
+
+
+def with_taught_system(folder, monkeypatch, teach):
+    """Add a system with a taught start; return the file that its teacher writes to."""
+    (folder / "teach.py").write_text(TEACHER)
+    (folder / "taught").write_text("")
+    monkeypatch.setattr(matrix_run, "TEACH", [sys.executable, "teach.py"])
+    config = yaml.safe_load((folder / "conf/matrix.yaml").read_text())
+    config["systems"]["taught"] = {
+        "encoder_conf": {"lookahead": "dynamic"},
+        "teach": teach,
+    }
+    (folder / "conf/matrix.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return folder / "taught"
+
+
+def test_taught_system_starts_from_what_was_taught(run, folder, monkeypatch):
+    log = with_taught_system(folder, monkeypatch, {"latency_target": 90})
+    calls = run("--seeds", "1", "--systems", "causal taught")
+    starts = {folder_of(c): c for c in calls if "--pretrained_model" in c}
+    own = "exp/matrix/taught_seed1/taught.pth"
+    assert f"--pretrained_model {own}" in starts["taught_seed1"]
+    parent = "exp/matrix/parent_seed1/valid.loss.ave.pth"
+    assert f"--pretrained_model {parent}" in starts["causal_seed1"]
+    arguments = ast.literal_eval(log.read_text())
+    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert options["--latency_target"] == "90" and options["--output"] == own
+    assert options["--data_dir"] == "dump/raw/train"
+    assert options["--asr_model_file"] == parent
+    config = (folder / "exp/matrix/taught_seed1/matrix.yaml").read_text()
+    assert "teach" not in config
+    assert not run("--seeds", "1", "--systems", "causal taught")
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_other_lessons_are_other_settings(run, folder, monkeypatch):
+    with_taught_system(folder, monkeypatch, {"latency_target": 90})
+    run("--seeds", "1", "--systems", "taught")
+    with_taught_system(folder, monkeypatch, {"latency_target": 60})
+    run("--seeds", "1", "--systems", "taught", code=1)
+    assert "latency_target: 90 before, 60 now" in run.err
+
+
+@pytest.mark.parametrize("teach", [{}, {"epochs": 3}, {"latency_target": 9, "lr": 1}])
+def test_lessons_without_a_target_or_with_unknown_keys_stop(
+    run, folder, monkeypatch, teach
+):
+    with_taught_system(folder, monkeypatch, teach or {"epochs": 1})
+    run("--seeds", "1", code=1)
+    assert "options of asr_teach: latency_target" in run.err
+
+
+def test_taught_system_needs_a_parent(run, folder, monkeypatch):
+    with_taught_system(folder, monkeypatch, {"latency_target": 90})
+    run("--from_scratch", "true", code=1)
+    assert "teach needs the parent" in run.err

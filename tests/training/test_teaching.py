@@ -1,9 +1,13 @@
 """Schedulers learn where waiting pays from what a parent measured."""
 
+import json
+
 import pytest
 import torch
+import yaml
 
 from espnet_dynlook.lookahead.dynamic import SCHEDULERS, DynamicLookahead
+from espnet_dynlook.training.loading import safe_load
 from espnet_dynlook.training.teaching import Lesson, teach
 
 FRAMES, SIZE = 4, 6
@@ -47,5 +51,56 @@ def test_a_target_that_cannot_be_had_is_an_error():
     dynamic = DynamicLookahead(SIZE, 1, FRAMES, "segment", hidden=8)
     with pytest.raises(ValueError, match="cannot be had"):
         teach(dynamic, needy_lessons(3, [1]), target=3.0, epochs=1)
-    with pytest.raises(ValueError, match="more utterances"):
+    with pytest.raises(ValueError, match="more than 8 utterances"):
         teach(dynamic, needy_lessons(1, [1]), target=0.3, epochs=1)
+
+
+def teach_args(corpus, trained, tmp_path, **encoder_conf):
+    """Write a configuration with a learned lookahead; return arguments of asr_teach."""
+    config = yaml.safe_load(corpus.config.read_text(encoding="utf-8"))
+    config["encoder_conf"].update(
+        {"lookahead": "dynamic", "lookahead_frames": 4, **encoder_conf}
+    )
+    path = tmp_path / "dynamic.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return [
+        *("--config", str(path), "--asr_train_config", f"{trained}/config.yaml"),
+        *("--asr_model_file", f"{trained}/2epoch.pth", "--epochs", "2"),
+        *("--data_dir", f"{corpus.root}/train"),
+        *("--output", f"{tmp_path}/taught/taught.pth"),
+    ]
+
+
+@pytest.mark.host
+def test_command_teaches_the_scheduler_and_nothing_else(corpus, trained, tmp_path):
+    from espnet_dynlook.bin import asr_teach, asr_train
+
+    args = teach_args(corpus, trained, tmp_path)
+    # 40 ms a frame, and a constant of 26 ms.
+    found = asr_teach.main([*args, "--latency_target", "86"])
+    assert 0 <= found.wait <= 4 and found.price > 0
+    report = json.loads((tmp_path / "taught" / "taught.json").read_text())
+    assert report["wait"] == found.wait
+    state = safe_load(tmp_path / "taught" / "taught.pth")
+    for key, value in safe_load(trained / "2epoch.pth").items():
+        assert torch.equal(state[key], value), key
+    assert state["encoder.scheduler.segments.out.weight"].abs().sum() > 0
+
+    start = ("--init_param", f"{tmp_path}/taught/taught.pth", "--max_epoch", "1")
+    train = corpus.train_args(tmp_path / "exp", *start)
+    train[train.index("--config") + 1] = args[1]
+    asr_train.main(train)
+    assert (tmp_path / "exp" / "1epoch.pth").exists()
+
+
+def test_wrong_arguments_say_what_to_write(corpus, trained, tmp_path):
+    from espnet_dynlook.bin import asr_teach
+    from espnet_dynlook.config import ConfigError
+
+    args = teach_args(corpus, trained, tmp_path)
+    with pytest.raises(ConfigError, match="are front end and subsampling"):
+        asr_teach.main([*args, "--latency_target", "1000"])
+    args = teach_args(corpus, trained, tmp_path, lookahead="chunked")
+    with pytest.raises(ConfigError, match="needs encoder_conf: lookahead: dynamic"):
+        asr_teach.main([*args, "--latency_target", "86"])
+    assert not (tmp_path / "taught").exists()
