@@ -189,6 +189,8 @@ def run(tmp_path):
 
     def start(recipe, *options, code=0, **environment):
         shutil.copy(EGS / recipe / "asr1" / "run.sh", tmp_path)
+        if not (tmp_path / "utils").exists():
+            (tmp_path / "utils").symlink_to(EGS / recipe / "asr1" / "utils")
         (tmp_path / "asr.sh").write_text(RECORDER)
         (tmp_path / "asr.sh").chmod(0o755)
         (tmp_path / "path.sh").touch()

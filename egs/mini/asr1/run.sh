@@ -13,11 +13,8 @@
 set -euo pipefail
 export python=python3 # exported, so that local/data.sh sees what --python says
 
-usage() {
-    awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
-    printf '\n%s\n' "Options of asr.sh:"
-    ./asr.sh --help
-}
+# shellcheck source=/dev/null
+. utils/recipe_options.sh
 
 systems="causal full"
 most_wer=15 # percent; a run with more ends with an error

@@ -13,21 +13,8 @@
 set -euo pipefail
 export python=python3 # exported, so that local/data.sh sees what --python says
 
-usage() {
-    awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
-    printf '\n%s\n' "Options of asr.sh:"
-    ./asr.sh --help
-}
-
-# asr.sh hands options to local/data.sh as words: a name must be one word there.
-one_word() {
-    case "$2" in
-        *[[:space:]*?[]*)
-            echo "run.sh: $1 '$2': no spaces, * ? or [ in the name of the folder," \
-                "please: give a symbolic link to it" >&2
-            exit 2 ;;
-    esac
-}
+# shellcheck source=/dev/null
+. utils/recipe_options.sh
 
 local_data_opts=""
 rest=()
