@@ -64,8 +64,9 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "penalty": PENALTY,
     },
 }
-#: Systems in the picture, and its frame period: one frame is drawn as a second.
+#: Systems in the picture, and the frame period that it is drawn with.
 DRAWN = ("oracle", "dynamic, segment", "dynamic, sequential", "chunks of 9")
+FRAME_SECONDS = 0.04
 
 
 def parent(seed: int, steps: int) -> Recogniser:
@@ -105,11 +106,12 @@ def picture(model: Recogniser, name: str) -> Utterance:
     """Return what a system looks at in one sequence, with its units and cues."""
     batch = draw(1, np.random.default_rng(7))
     model.logits(batch)
-    seen = from_trace(name, model.encoder, batch.features[0], 1.0)
+    seen = from_trace(name, model.encoder, batch.features[0], FRAME_SECONDS)
     words = []
     for t in batch.labels[0].nonzero().flatten().tolist():
         wait = int(batch.waits[0, t])
-        words.append(Word(t, t + wait + 1, f"{int(batch.labels[0, t])}"))
+        times = (t * FRAME_SECONDS, (t + wait + 1) * FRAME_SECONDS)
+        words.append(Word(*times, f"{int(batch.labels[0, t])}"))
     return dataclasses.replace(seen, words=tuple(words), log_mel=False)
 
 
