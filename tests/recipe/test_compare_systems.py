@@ -10,7 +10,7 @@ import pytest
 TEMPLATE = Path(__file__).parents[2] / "egs/TEMPLATE/asr1"
 # Stands for run.sh: writes down its arguments and, for stages 11 to 13, a decoded set.
 RECORDER = """#!/usr/bin/env bash
-printf '%s ' "$@" >>calls; echo >>calls
+line=$(printf '%s ' "$@"); echo "${line}" >>calls # one write: two may run at a time
 expdir=exp
 while [ $# -gt 1 ]; do
     case "$1" in

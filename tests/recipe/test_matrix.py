@@ -13,7 +13,7 @@ from espnet_dynlook.recipe import matrix, matrix_run
 DRAW = matrix.draw
 # Stands for run.sh: writes down its arguments and, for stage 11, a trained folder.
 RECORDER = """#!/usr/bin/env bash
-printf '%s ' "$@" >>calls; echo >>calls
+line=$(printf '%s ' "$@"); echo "${line}" >>calls # one write: two may run at a time
 exp=
 while [ $# -gt 1 ]; do
     case "$1" in --asr_exp) exp=$2 ;; --asr_config) config=$2 ;; esac
