@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from espnet_dynlook.plots.style import PlotError
+from espnet_dynlook.plots.style import PlotError, save
 
 PICTURES = {
     "masks": "what each layer attends to, over spectrogram and words; two models",
@@ -45,7 +45,8 @@ def main(cmd: Sequence[str] | None = None) -> int:
     # One at a time: some need ESPnet, which takes seconds to import.
     module = importlib.import_module(f"espnet_dynlook.plots.{name}")
     try:
-        module.main(rest)
+        args = module.get_parser().parse_args(rest)
+        save(module.picture(args), args.output)
     except PlotError as error:
         print(f"plots {name}: error: {error}", file=sys.stderr)
         return 1

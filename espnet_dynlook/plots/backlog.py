@@ -8,7 +8,6 @@ drawn in one picture.
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +20,6 @@ from espnet_dynlook.plots.style import (
     add_output,
     new_figure,
     panel_title,
-    save,
     style,
 )
 from espnet_dynlook.plots.utterance import Utterance
@@ -182,16 +180,12 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Draw and write.
-
-    Args:
-        cmd: Arguments as on the command line; None: those of this process.
+def picture(args: argparse.Namespace) -> Figure:
+    """Draw what the options ask for.
 
     Raises:
         PlotError: a file or a value is wrong.
     """
-    args: Any = get_parser().parse_args(cmd)
     if args.compute_budget is not None and not args.compute_budget > 0:
         raise PlotError(
             f"--compute_budget {args.compute_budget:g} must be above 0: 0.5 where the "
@@ -199,4 +193,4 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     from espnet_dynlook.plots.device import read_backlogs
 
-    save(draw(read_backlogs(args)), args.output)
+    return draw(read_backlogs(args))

@@ -6,7 +6,6 @@ temperature; ``gates --tensorboard exp/asr_x/tensorboard`` the course of the tra
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,6 @@ from espnet_dynlook.plots.style import (
     add_output,
     new_figure,
     panel_title,
-    save,
     style,
 )
 from espnet_dynlook.plots.utterance import Word
@@ -198,24 +196,19 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Draw and write.
-
-    Args:
-        cmd: Arguments as on the command line; None: those of this process.
+def picture(args: argparse.Namespace) -> Figure:
+    """Draw what the options ask for.
 
     Raises:
         PlotError: a file or a value is wrong.
     """
-    args: Any = get_parser().parse_args(cmd)
     utterance = args.audio is not None or args.data is not None
     if args.tensorboard is not None:
         if args.asr_model_file or utterance:
             raise PlotError("--tensorboard goes without a model and an utterance")
         from espnet_dynlook.plots import course
 
-        save(course.draw(course.read(args.tensorboard)), args.output)
-        return
+        return course.draw(course.read(args.tensorboard))
     if not args.asr_model_file or len(args.asr_model_file) != 1 or not utterance:
         raise PlotError(
             "give one --asr_model_file and --audio (or --data and --utt), for the "
@@ -223,4 +216,4 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     from espnet_dynlook.plots.annealing import read_sweep
 
-    save(draw(read_sweep(args, np.linspace(0.0, 1.0, STEPS))), args.output)
+    return draw(read_sweep(args, np.linspace(0.0, 1.0, STEPS)))

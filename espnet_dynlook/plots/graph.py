@@ -7,7 +7,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +20,6 @@ from espnet_dynlook.plots.style import (
     PlotError,
     add_output,
     new_figure,
-    save,
     style,
 )
 
@@ -301,16 +299,12 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Draw and write.
-
-    Args:
-        cmd: Arguments as on the command line; None: those of this process.
+def picture(args: argparse.Namespace) -> Figure:
+    """Draw what the options ask for.
 
     Raises:
         PlotError: a file or a value is wrong.
     """
-    args: Any = get_parser().parse_args(cmd)
     if len(args.asr_model_file) != 1 or args.frames < 2:
         raise PlotError(
             "a graph is of one model (--asr_model_file), and of 2 frames on"
@@ -331,7 +325,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     path = winning_path(bands, output)
     first, last = window(path, utterance.num_frames, args.frames)
-    figure = draw(
+    return draw(
         bands,
         path,
         utterance.frame_seconds,
@@ -340,4 +334,3 @@ def main(cmd: Sequence[str] | None = None) -> None:
         utterance.name,
         utterance.constant_ms,
     )
-    save(figure, args.output)

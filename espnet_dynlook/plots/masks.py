@@ -6,7 +6,6 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,7 +27,6 @@ from espnet_dynlook.plots.style import (
     add_output,
     new_figure,
     panel_title,
-    save,
     style,
 )
 from espnet_dynlook.plots.utterance import (
@@ -289,16 +287,12 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Draw and write.
-
-    Args:
-        cmd: Arguments as on the command line; None: those of this process.
+def picture(args: argparse.Namespace) -> Figure:
+    """Draw what the options ask for.
 
     Raises:
         PlotError: a file or a value is wrong.
     """
-    args: Any = get_parser().parse_args(cmd)
     from espnet_dynlook.plots.reading import read_utterances
 
-    save(draw(read_utterances(args), args.view, args.start, args.end), args.output)
+    return draw(read_utterances(args), args.view, args.start, args.end)

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +34,6 @@ from espnet_dynlook.plots.style import (
     add_output,
     look_of,
     new_figure,
-    save,
     style,
 )
 
@@ -331,17 +329,13 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Draw and write.
-
-    Args:
-        cmd: Arguments as on the command line; None: those of this process.
+def picture(args: argparse.Namespace) -> Figure:
+    """Draw what the options ask for.
 
     Raises:
         PlotError: a file or a value is wrong.
     """
-    args: Any = get_parser().parse_args(cmd)
     rows = [row for file in args.results for row in read_rows(file)]
     rows = choose(rows, "system", args.systems)
     rows = choose(rows, "set", args.sets) if args.sets else without_parts(rows)
-    save(draw(rows, args.x, args.y, args.relative_to), args.output)
+    return draw(rows, args.x, args.y, args.relative_to)

@@ -12,11 +12,12 @@ from espnet_dynlook.plots.results import (
     read_rows,
     without_parts,
 )
-from espnet_dynlook.plots.style import PlotError, look_of
+from espnet_dynlook.plots.style import PlotError, look_of, save
 from espnet_dynlook.plots.tradeoff import (
     draw,
     family,
-    main,
+    get_parser,
+    picture,
     points,
 )
 
@@ -144,10 +145,12 @@ def test_results_are_read_as_written(tmp_path):
 def test_command_draws_the_systems_that_are_asked_for(tmp_path):
     path = write(tmp_path / "results.json", matrix())
     cmd = ["--results", str(path), "--output", str(tmp_path / "t.png")]
-    main([*cmd, "--systems", "causal", "full", "--y", Y, "--relative_to", "causal"])
+    words = [*cmd, "--systems", "causal", "full", "--y", Y, "--relative_to", "causal"]
+    args = get_parser().parse_args(words)
+    save(picture(args), args.output)
     assert (tmp_path / "t.png").stat().st_size > 1000
     with pytest.raises(PlotError, match="the results have causal"):
-        main([*cmd, "--systems", "nothing"])
+        picture(get_parser().parse_args([*cmd, "--systems", "nothing"]))
 
 
 @pytest.mark.parametrize(
