@@ -3,6 +3,7 @@
 """ESPnet's ASR model with a price on waiting (``model: dynlook``)."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.lookahead.closing import close_band
 from espnet_dynlook.lookahead.compute import user_perceived_latency
 from espnet_dynlook.lookahead.trace import LookaheadTrace
-from espnet_dynlook.model.latency import build_penalty
+from espnet_dynlook.model.latency import LatencyConf, build_penalty
 from espnet_dynlook.model.timing import FrontendTiming
 from espnet_dynlook.model.transducer import torchaudio_transducer_loss
 
@@ -62,30 +63,29 @@ class DynlookASRModel(ESPnetASRModel):
     def __init__(
         self,
         *args: Any,
-        latency_loss: str = "none",
-        latency_weight: float | list[float] = 0.002,
-        latency_target: float | None = None,
-        latency_warmup: float = 0.25,
-        latency_ramp: float = 0.25,
-        latency_floor: float = 4.0,
-        compute_budget: float | None = None,
+        latency_loss: str = LatencyConf.latency_loss,
+        latency_weight: float | Sequence[float] = LatencyConf.latency_weight,
+        latency_target: float | None = LatencyConf.latency_target,
+        latency_warmup: float = LatencyConf.latency_warmup,
+        latency_ramp: float = LatencyConf.latency_ramp,
+        latency_floor: float = LatencyConf.latency_floor,
+        compute_budget: float | None = LatencyConf.compute_budget,
         **kwargs: Any,
     ):
         with torchaudio_transducer_loss():
             super().__init__(*args, **kwargs)
         self.timing = FrontendTiming(self)
         self.compute_budget = compute_budget
-        self.latency_penalty, work = build_penalty(
-            self.encoder,
-            self.timing,
-            latency_loss=latency_loss,
-            latency_weight=latency_weight,
-            latency_target=latency_target,
-            latency_warmup=latency_warmup,
-            latency_ramp=latency_ramp,
-            latency_floor=latency_floor,
-            compute_budget=compute_budget,
+        conf = LatencyConf(
+            latency_loss,
+            latency_weight,
+            latency_target,
+            latency_warmup,
+            latency_ramp,
+            latency_floor,
+            compute_budget,
         )
+        self.latency_penalty, work = build_penalty(self.encoder, self.timing, conf)
         self.register_buffer("work", work, persistent=False)
         attention_only = not self.use_transducer_decoder and self.ctc is None
         normalized = getattr(

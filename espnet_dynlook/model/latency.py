@@ -3,6 +3,7 @@
 """Turn ``latency_*`` of a configuration into a penalty for an encoder, and into ms."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,47 +16,62 @@ from espnet_dynlook.model.timing import FrontendTiming
 COLLAPSED = 0.3
 
 
-def check_latency_conf(
-    lookahead: str,
-    latency_loss: str = "none",
-    latency_weight: float | Sequence[float] = 0.002,
-    latency_target: float | None = None,
-    latency_warmup: float = 0.25,
-    latency_ramp: float = 0.25,
-    latency_floor: float = 4.0,
-    compute_budget: float | None = None,
-) -> None:
+@dataclass(frozen=True)
+class LatencyConf:
+    """``latency_*`` and ``compute_budget`` of a ``model_conf``, with their defaults.
+
+    What they mean is said at ``DynlookASRModel``.
+    """
+
+    latency_loss: str = "none"
+    latency_weight: float | Sequence[float] = 0.002
+    latency_target: float | None = None
+    latency_warmup: float = 0.25
+    latency_ramp: float = 0.25
+    latency_floor: float = 4.0
+    compute_budget: float | None = None
+
+    def penalty(
+        self, target: float | None, work: torch.Tensor | None
+    ) -> LatencyPenalty:
+        """Return the penalty.
+
+        Args:
+            target: In frames; None: the weight is not steered.
+            work: Of one frame in each layer (L,), for ``upl``.
+
+        Raises:
+            ValueError: a value is out of range, or they do not go together.
+        """
+        return LatencyPenalty(
+            self.latency_loss,
+            self.latency_weight,
+            target,
+            self.latency_warmup,
+            self.latency_ramp,
+            self.latency_floor,
+            work,
+            self.compute_budget,
+        )
+
+
+def check_latency_conf(lookahead: str, conf: LatencyConf) -> None:
     """Refuse wrong values before anything is built.
 
     Args:
         lookahead: The encoder's kind.
-        latency_loss: As for ``DynlookASRModel``, as are the others.
-        latency_weight: Likewise.
-        latency_target: Likewise.
-        latency_warmup: Likewise.
-        latency_ramp: Likewise.
-        latency_floor: Likewise.
-        compute_budget: Likewise.
+        conf: The options.
 
     Raises:
         ValueError: a value is out of range, or they do not go together; says what to
             write instead.
     """
-    if compute_budget is not None:
-        check_compute_budget(compute_budget)
-    LatencyPenalty(
-        latency_loss,
-        latency_weight,
-        None if latency_target is None else 1.0,
-        latency_warmup,
-        latency_ramp,
-        latency_floor,
-        torch.ones(1),
-        compute_budget,
-    )
-    if latency_loss != "none" and lookahead != "dynamic":
+    if conf.compute_budget is not None:
+        check_compute_budget(conf.compute_budget)
+    conf.penalty(None if conf.latency_target is None else 1.0, torch.ones(1))
+    if conf.latency_loss != "none" and lookahead != "dynamic":
         raise ValueError(
-            f"latency_loss: {latency_loss} has nothing to train with lookahead: "
+            f"latency_loss: {conf.latency_loss} has nothing to train with lookahead: "
             f"{lookahead}, whose latency is fixed; set lookahead: dynamic, or "
             "latency_loss: none"
         )
@@ -105,29 +121,14 @@ def target_in_frames(
 
 
 def build_penalty(
-    encoder: Any,
-    timing: FrontendTiming,
-    *,
-    latency_target: float | None,
-    compute_budget: float | None,
-    latency_loss: str,
-    latency_weight: float | Sequence[float],
-    latency_warmup: float,
-    latency_ramp: float,
-    latency_floor: float,
+    encoder: Any, timing: FrontendTiming, conf: LatencyConf
 ) -> tuple[LatencyPenalty | None, torch.Tensor | None]:
     """Return the penalty of an encoder, and the work of one frame in its layers.
 
     Args:
         encoder: Any of ESPnet's.
         timing: Of the front end.
-        latency_target: As for ``DynlookASRModel``, as are the others.
-        compute_budget: Likewise.
-        latency_loss: Likewise.
-        latency_weight: Likewise.
-        latency_warmup: Likewise.
-        latency_ramp: Likewise.
-        latency_floor: Likewise.
+        conf: The options.
 
     Returns:
         The penalty, None where the lookahead is not learned; the work (L,), None
@@ -139,35 +140,17 @@ def build_penalty(
     """
     kind = getattr(encoder, "kind", None)
     name = getattr(kind, "name", None) or type(encoder).__name__
-    check_latency_conf(
-        name,
-        latency_loss,
-        latency_weight,
-        latency_target,
-        latency_warmup,
-        latency_ramp,
-        latency_floor,
-        compute_budget,
-    )
+    check_latency_conf(name, conf)
     work = None
-    if compute_budget is not None:
+    if conf.compute_budget is not None:
         if kind is None:
             raise ValueError(
-                f"compute_budget={compute_budget} needs an encoder that says what it "
-                "looks at, and this is none: set encoder: dynlook_conformer or "
+                f"compute_budget={conf.compute_budget} needs an encoder that says what "
+                "it looks at, and this is none: set encoder: dynlook_conformer or "
                 "dynlook_transformer, or leave compute_budget out"
             )
         work = work_per_layer(encoder)
     if getattr(encoder, "scheduler", None) is None:
         return None, work
-    penalty = LatencyPenalty(
-        latency_loss,
-        latency_weight,
-        target_in_frames(latency_target, encoder, timing),
-        latency_warmup,
-        latency_ramp,
-        latency_floor,
-        work,
-        compute_budget,
-    )
-    return penalty, work
+    target = target_in_frames(conf.latency_target, encoder, timing)
+    return conf.penalty(target, work), work

@@ -13,7 +13,7 @@ import torch
 
 from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
-from espnet_dynlook.model.latency import check_latency_conf
+from espnet_dynlook.model.latency import LatencyConf, check_latency_conf
 from espnet_dynlook.task.checked import CheckedTask
 from espnet_dynlook.task.optimizers import separate_scheduler
 from espnet_dynlook.training.annealing import scheduler_of
@@ -79,7 +79,7 @@ class DynlookASRTask(CheckedTask, ASRTask):
                 "lookahead", f"that of encoder: {args.encoder}"
             )
             try:
-                check_latency_conf(kind, **latency)
+                check_latency_conf(kind, LatencyConf(**latency))
             except ValueError as error:
                 raise config.ConfigError(f"model_conf: {error}") from error
         return args
