@@ -93,7 +93,9 @@ def _mean(reporter: SubReporter, name: str) -> float:
 def check_lookahead(model: torch.nn.Module, reporter: SubReporter) -> None:
     """Stop a training whose lookahead has collapsed or did not decide.
 
-    Only where a penalty is in force: ``latency_loss`` and a learned lookahead.
+    Only where a penalty is in force: ``latency_loss`` and a learned lookahead. Where
+    the wait is held by a ``latency_target``, it may pass zero on its way there: it is
+    judged from the end of the annealing.
 
     Args:
         model: The model.
@@ -110,7 +112,8 @@ def check_lookahead(model: torch.nn.Module, reporter: SubReporter) -> None:
     encoder, timing = inner.encoder, inner.timing
     waited = _mean(reporter, "latency_rounded_ms") - timing.constant_ms(encoder)
     frames = waited / timing.frame_ms(encoder)
-    if frames < COLLAPSED:
+    on_its_way = penalty.steering is not None and not encoder.annealed
+    if frames < COLLAPSED and not on_its_way:
         raise LookaheadNotLearned(
             f"epoch {reporter.get_epoch()}: the mean wait is {frames:.2f} frames, "
             f"under {COLLAPSED}: the lookahead has collapsed to causal. Lower "

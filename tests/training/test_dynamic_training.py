@@ -1,7 +1,9 @@
 """A learned lookahead, trained with a price on waiting, from a parent, end to end."""
 
+import argparse
 import logging
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -140,6 +142,30 @@ def test_a_collapsed_lookahead_stops_with_a_message(corpus, tmp_path):
     with pytest.raises(LookaheadNotLearned, match=r"0\.00 frames.*latency_target"):
         train(corpus, config, tmp_path / "exp")
     assert max(history(tmp_path / "exp")) >= 1  # what was before it is kept
+
+
+def test_a_steered_lookahead_is_judged_after_the_annealing(dynamic):
+    from espnet2.train.reporter import Average
+
+    from espnet_dynlook.task import DynlookASRTask
+    from espnet_dynlook.training.annealing import check_lookahead
+
+    def check(progress, **price):
+        args = yaml.safe_load((dynamic / "config.yaml").read_text(encoding="utf-8"))
+        args["model_conf"] = {**args["model_conf"], **price}
+        model = DynlookASRTask.build_model(argparse.Namespace(**args))
+        model.set_progress(1, progress)
+        model.encoder.scheduler.set_progress(progress)
+        constant = model.timing.constant_ms(model.encoder)
+        stats = {"latency_rounded_ms": [Average(constant)], "undecided": [Average(0.0)]}
+        reporter = SimpleNamespace(stats=stats, get_epoch=lambda: 1)
+        check_lookahead(model, reporter)
+
+    with pytest.raises(LookaheadNotLearned, match="collapsed"):
+        check(0.4)
+    check(0.4, latency_target=90)
+    with pytest.raises(LookaheadNotLearned, match="collapsed"):
+        check(0.9, latency_target=90)
 
 
 def test_undecided_gates_stop_with_a_message(corpus, tmp_path):
