@@ -27,6 +27,7 @@ KEYS: dict[str, tuple[type, str]] = {
     "fine_tuning": (dict, "keys of a configuration, laid over every system's"),
     "systems": (dict, "name: keys of a configuration, maybe base: FILE, teach: {...}"),
     "reference": (str, "the system that the others are compared with"),
+    "folder": (str, "name of another matrix file, to share parents and systems with"),
 }
 REQUIRED = ("corpus", "sets", "parent", "systems")
 PARENT_KEYS = ("config", "keys", "evaluate")
@@ -50,6 +51,7 @@ class Matrix:
         fine_tuning: Keys laid over every system.
         systems: Keys of each, maybe with ``base``.
         reference: Name of the system that the others are compared with.
+        folder: Of the experiments, below the recipe's.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Matrix:
     fine_tuning: dict[str, Any]
     systems: dict[str, dict[str, Any]]
     reference: str
+    folder: str
 
     @property
     def name(self) -> str:
@@ -197,6 +200,7 @@ def read_matrix(path: Path) -> Matrix:
         fine_tuning=content.get("fine_tuning", {}),
         systems=systems,
         reference=reference,
+        folder=content.get("folder", path.stem),
     )
 
 
@@ -226,7 +230,7 @@ def plan(
     Raises:
         ConfigError: a configuration is missing, or has no ``max_epoch`` to add up.
     """
-    folder = expdir / (matrix.name + ("_scratch" if from_scratch else ""))
+    folder = expdir / (matrix.folder + ("_scratch" if from_scratch else ""))
     experiments = []
     for seed in seeds:
         parent = None

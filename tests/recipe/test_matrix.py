@@ -321,6 +321,18 @@ def test_some_systems_and_sets_only(run, folder):
     assert "dump/raw/easy" not in (folder / "evaluations").read_text()
 
 
+def test_matrices_of_one_folder_share_parents_and_systems(run, folder):
+    run()
+    own = {"encoder_conf": {"lookahead": "layerwise"}}
+    systems = {"causal": MATRIX["systems"]["causal"], "layerwise": own}
+    other = {**MATRIX, "folder": "matrix", "systems": systems, "reference": "causal"}
+    (folder / "conf/more.yaml").write_text(yaml.safe_dump(other, sort_keys=False))
+    calls = run("--matrix", "conf/more.yaml")
+    assert [folder_of(c) for c in calls] == ["layerwise_seed1", "layerwise_seed2"]
+    assert "## more on beeps" in (folder / "RESULTS.md").read_text()
+    assert (folder / "results/more/results.json").exists()
+
+
 TEACHER = """
 import sys
 from pathlib import Path
