@@ -6,7 +6,6 @@ and their gradients are NaN, sums of ``logsigmoid`` are and do neither.
 """
 
 import torch
-import torch.nn.functional as F
 
 #: Log weight of what is not seen. Finite, so that differences and products of it are
 #: not NaN; its exponential is 0.
@@ -17,21 +16,6 @@ def log_weights(band: torch.Tensor) -> torch.Tensor:
     """Return the logarithm of a band, ``CLOSED`` where it is 0; no NaN gradients."""
     positive = band > 0
     return torch.where(positive, torch.where(positive, band, 1.0).log(), CLOSED)
-
-
-def ahead(frames: torch.Tensor, distance: int, fill: float = 0.0) -> torch.Tensor:
-    """Return the values of the R frames from each frame on.
-
-    Args:
-        frames: A value a frame, (B, T).
-        distance: R.
-        fill: Value past the last frame.
-
-    Returns:
-        (B, T, R): entry (i, d - 1) is the value of frame i + d - 1.
-    """
-    padded = F.pad(frames, (0, distance), value=fill)
-    return padded.unfold(1, distance, 1)[:, : frames.shape[1]]
 
 
 def inside(num_frames: int, distance: int, lengths: torch.Tensor) -> torch.Tensor:
@@ -48,12 +32,6 @@ def contiguous_log_band(log_gates: torch.Tensor) -> torch.Tensor:
         log_gates: Logarithm of the gates, (B, T, R).
     """
     return log_gates.cumsum(dim=2)
-
-
-def rounded(log_band: torch.Tensor) -> torch.Tensor:
-    """Return the binary log band: 0 where m >= 0.5, ``CLOSED`` elsewhere."""
-    open_ = log_band.detach().exp() >= 0.5
-    return torch.where(open_, 0.0, CLOSED)
 
 
 def straight_through(hard: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:

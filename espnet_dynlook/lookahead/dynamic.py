@@ -11,20 +11,21 @@ from dataclasses import dataclass
 import torch
 
 from espnet_dynlook.lookahead.bands import (
-    CLOSED,
-    ahead,
     contiguous_log_band,
     inside,
-    rounded,
     straight_through,
 )
 from espnet_dynlook.lookahead.closing import close_band
-from espnet_dynlook.lookahead.random import segment_band
 from espnet_dynlook.lookahead.scheduler import (
     FrameScheduler,
     SegmentScheduler,
     SequentialScheduler,
-    forced_ends,
+)
+from espnet_dynlook.lookahead.segments import (
+    expected_segment_band,
+    segment_ages,
+    segment_band,
+    segment_ends,
 )
 
 SCHEDULERS = ("frame", "sequential", "segment")
@@ -38,9 +39,9 @@ class Waits:
         band: What is waited for, in [0, 1], with gradients in training (B, T, R).
         seen: The same after sharing: what attention sees.
         hard: ``band`` rounded, without noise and gradients (B, T, R).
-        gates: Probabilities of going on, without noise: (B, T, R), or (B, T) for
-            segments.
-        decided: Which gates were decisions that were reached; shape of ``gates``.
+        gates: Probabilities of going on, without noise (B, T, R): by distance, for
+            segments by the frame's age in its segment.
+        decided: Which gates were decisions that were reached, (B, T, R).
         soft: Where rows have not decided: probability of seeing a frame, after sharing,
             with gradients (B, T, R); else None.
         drawn: Binary, after sharing: what is seen in the forward pass (B, T, R); None
@@ -119,7 +120,7 @@ class DynamicLookahead(torch.nn.Module):
         self.soft_in_evaluation = False
         looking = range(1, num_layers + 1) if layers is None else sorted(set(layers))
         if self.shared:
-            self.segments = SegmentScheduler(size, hidden, bias)
+            self.segments = SegmentScheduler(size, frames, hidden, bias)
         else:
             make = FrameScheduler if scheduler == "frame" else SequentialScheduler
             self.layers = torch.nn.ModuleDict(
@@ -178,7 +179,7 @@ class DynamicLookahead(torch.nn.Module):
         return waits(z, lengths)
 
     def logits(self, layer: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the gates' logits, without noise: (B, T, R), or (B, T) for segments.
+        """Return the gates' logits, without noise (B, T, R).
 
         Args:
             layer: From 1; not used by ``segment``.
@@ -209,38 +210,31 @@ class DynamicLookahead(torch.nn.Module):
         tau = self.temperature
         valid = inside(z.shape[1], self.frames, lengths)
         log_gates = torch.nn.functional.logsigmoid(z.detach() / tau)
-        clean = contiguous_log_band(log_gates).masked_fill(~valid, CLOSED)
-        hard = rounded(clean)
-        before = torch.nn.functional.pad(hard[:, :, :-1], (1, 0)) > CLOSED
+        hard = _rounded(contiguous_log_band(log_gates).exp() * valid)
         soft = contiguous_log_band(
             torch.nn.functional.logsigmoid(self._noisy(z) / tau)
-        ).masked_fill(~valid, CLOSED)
-        return self._waits(soft, hard, rounded(soft), log_gates.exp(), before & valid)
+        ).exp()
+        soft = soft * valid
+        before = torch.nn.functional.pad(hard[:, :, :-1], (1, 0), value=1.0) > 0
+        return self._waits(soft, hard, _rounded(soft), log_gates.exp(), before & valid)
 
     def _segment_waits(self, z: torch.Tensor, lengths: torch.Tensor) -> Waits:
-        """Turn logits (B, T) into segments: whole ones, whatever the gates' product."""
+        """Turn logits (B, T, R) into segments."""
         tau = self.temperature
         valid = inside(z.shape[1], self.frames, lengths)
-        hard, forced = self._segments(z.detach(), valid)
-        noisy = self._noisy(z)
-        sampled, cut = (hard, forced) if noisy is z else self._segments(noisy, valid)
-        soft = contiguous_log_band(
-            ahead(torch.nn.functional.logsigmoid(noisy / tau), self.frames)
-        )
-        # What a forced end cuts off is not seen, however open the gates are.
-        whole = segment_band(cut, self.frames) & valid
-        soft = soft.masked_fill(~whole, CLOSED)
+        ends = segment_ends(z.detach() >= 0)
+        hard = segment_band(ends, self.frames) & valid
+        sampled, soft = hard, hard.to(z.dtype)
+        if self.training or self.soft_in_evaluation:
+            noisy = self._noisy(z)
+            drawn = segment_ends(noisy.detach() >= 0)
+            sampled = segment_band(drawn, self.frames) & valid
+            log_gates = torch.nn.functional.logsigmoid(noisy / tau)
+            soft = expected_segment_band(log_gates) * valid
         gates = torch.sigmoid(z.detach() / tau)
-        return self._waits(soft, hard, sampled, gates, ~forced & valid[:, :, 0])
-
-    def _segments(
-        self, z: torch.Tensor, valid: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the log band of whole segments, and where their ends were forced."""
-        ends = z < 0
-        forced = forced_ends(ends, self.frames)
-        band = segment_band(ends | forced, self.frames) & valid
-        return torch.where(band, 0.0, CLOSED), forced
+        age = torch.arange(self.frames, device=z.device)
+        asked = (segment_ages(ends)[:, :, None] == age) & valid[:, :, :1]
+        return self._waits(soft, hard.to(z.dtype), sampled.to(z.dtype), gates, asked)
 
     def _waits(
         self,
@@ -253,26 +247,27 @@ class DynamicLookahead(torch.nn.Module):
         """Choose between soft, straight-through and rounded, and share waits.
 
         Args:
-            soft: Log band with noise and gradients.
-            hard: Rounded log band without noise.
-            sampled: Rounded log band with noise.
+            soft: Band with noise and gradients.
+            hard: Rounded band without noise.
+            sampled: Rounded band with noise.
             gates: As in ``Waits``.
             decided: As in ``Waits``.
         """
         share = close_band if self.share_wait else _alone
         if self.training and self.annealed:
-            binary, relaxed = sampled.exp(), soft.exp()
-            drawn, shared = share(binary), share(relaxed)
+            drawn, shared = share(sampled), share(soft)
             seen = straight_through(drawn, shared)
-            band = straight_through(binary, relaxed)
-            return Waits(band, seen, hard.exp(), gates, decided, shared, drawn)
+            band = straight_through(sampled, soft)
+            return Waits(band, seen, hard, gates, decided, shared, drawn)
         if self.training or self.soft_in_evaluation:
-            band = soft.exp()
-            seen = share(band)
-            return Waits(band, seen, hard.exp(), gates, decided, seen, None)
-        band = hard.exp()
-        seen = share(band)
-        return Waits(band, seen, band, gates, decided, None, seen)
+            seen = share(soft)
+            return Waits(soft, seen, hard, gates, decided, seen, None)
+        seen = share(hard)
+        return Waits(hard, seen, hard, gates, decided, None, seen)
+
+
+def _rounded(band: torch.Tensor) -> torch.Tensor:
+    return (band.detach() >= 0.5).to(band.dtype)
 
 
 def _alone(band: torch.Tensor) -> torch.Tensor:

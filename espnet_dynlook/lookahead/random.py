@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from espnet_dynlook.lookahead.kinds import FixedLookahead
-from espnet_dynlook.lookahead.scheduler import forced_ends
+from espnet_dynlook.lookahead.segments import forced_ends, segment_band
 
 _Bands = tuple[torch.Tensor, ...] | None
 
@@ -56,20 +55,3 @@ class RandomLookahead:
             ends = ((torch.arange(num_frames) + phase) % (frames + 1) == frames)[None]
         band = segment_band(ends, frames).float().to(device)
         return (band,) * self.num_layers
-
-
-def segment_band(ends: torch.Tensor, frames: int) -> torch.Tensor:
-    """Return the band of rows that see to the end of their segment.
-
-    Args:
-        ends: Whether a segment ends after a frame, (B, T) bool.
-        frames: R.
-
-    Returns:
-        (B, T, R) bool.
-    """
-    # before[j]: ends before frame j. Frame i + d is seen where there is none between.
-    before = F.pad(ends.long().cumsum(dim=1)[:, :-1], (1, frames), value=-1)
-    before[:, 0] = 0
-    windows = before[:, 1:].unfold(1, frames, 1)  # (B, T, R)
-    return windows == before[:, : ends.shape[1], None]

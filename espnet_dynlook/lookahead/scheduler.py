@@ -135,20 +135,31 @@ class SequentialScheduler(torch.nn.Module):
 class SegmentScheduler(torch.nn.Module):
     """Says after each frame whether its segment goes on, from a causal convolution.
 
+    ::
+
+        z(t, a) = f(x_{t-kernel_size+1}, .., x_t) + c_a
+
+    for a frame t that is the frame of age a = 0 .. R - 1 of its segment. With c alone,
+    segments are chunks of any size up to R + 1.
+
     Args:
         size: Dimension of x.
+        frames: R.
         hidden: Units of the hidden layer.
         bias: Added to every logit.
         kernel_size: Frames that a decision sees, the last of them its own.
     """
 
-    def __init__(self, size: int, hidden: int, bias: float, kernel_size: int = 9):
+    def __init__(
+        self, size: int, frames: int, hidden: int, bias: float, kernel_size: int = 9
+    ):
         super().__init__()
         self.bias = bias
         self.hidden = _Hidden(size, hidden)
         self.depthwise = torch.nn.Conv1d(hidden, hidden, kernel_size, groups=hidden)
         self.mix = torch.nn.Linear(hidden, hidden)
         self.out = _starting_at_zero(torch.nn.Linear(hidden, 1))
+        self.age = torch.nn.Parameter(torch.zeros(frames))  # c
 
     @property
     def offset(self) -> torch.Tensor:
@@ -156,25 +167,9 @@ class SegmentScheduler(torch.nn.Module):
         return self.out.bias
 
     def forward(self, x: torch.Tensor, wait: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, T) of x (B, T, size): that no segment ends here."""
+        """Return the logits (B, T, R) of x (B, T, size): that no segment ends here."""
         h = self.hidden(x, wait)
         past = self.depthwise.kernel_size[0] - 1
         around = self.depthwise(F.pad(h.transpose(1, 2), (past, 0))).transpose(1, 2)
         h = h + F.silu(self.mix(F.silu(around)))
-        return bounded(self.out(h)[..., 0] + self.bias)
-
-
-def forced_ends(ends: torch.Tensor, frames: int) -> torch.Tensor:
-    """Return where a segment has to end because it has R + 1 frames.
-
-    Args:
-        ends: Whether a segment ends after a frame by itself, (B, T) bool.
-        frames: R.
-
-    Returns:
-        (B, T) bool; counted from the last end of either kind.
-    """
-    index = torch.arange(ends.shape[1], device=ends.device)
-    begins = F.pad(ends[:, :-1], (1, 0), value=True)
-    start = torch.where(begins, index, 0).cummax(dim=1).values
-    return (index - start) % (frames + 1) == frames
+        return bounded(self.out(h) + self.age + self.bias)

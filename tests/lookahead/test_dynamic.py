@@ -15,6 +15,9 @@ def make(scheduler="segment", seed=0, bias=0.3, **keys):
     made = DynamicLookahead(6, 2, 4, scheduler, hidden=8, bias=bias, **keys)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
+    if scheduler == "segment":
+        torch.nn.init.zeros_(made.segments.out.bias)
+        torch.nn.init.normal_(made.segments.out.weight, std=3.0)
     return made
 
 

@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from espnet_dynlook.lookahead.random import RandomLookahead, segment_band
+from espnet_dynlook.lookahead.random import RandomLookahead
 from espnet_dynlook.lookahead.scheduler import (
     BOUND,
     FrameScheduler,
     SegmentScheduler,
     SequentialScheduler,
     bounded,
-    forced_ends,
 )
 
 SIZE, FRAMES = 6, 4
@@ -22,7 +21,7 @@ def random_scheduler(name, seed=0):
     made = {
         "frame": lambda: FrameScheduler(SIZE, FRAMES, 8, 0.5),
         "sequential": lambda: SequentialScheduler(SIZE, FRAMES, 8, 0.5),
-        "segment": lambda: SegmentScheduler(SIZE, 8, 0.5, kernel_size=3),
+        "segment": lambda: SegmentScheduler(SIZE, FRAMES, 8, 0.5, kernel_size=3),
     }[name]()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
@@ -46,9 +45,8 @@ def test_no_decision_looks_at_what_it_has_not_waited_for(name, monkeypatch):
     x = torch.randn(1, 9, SIZE, requires_grad=True)
     z = scheduler(x, torch.tensor(0.5))
     for i in range(9):
-        for d in range(1, FRAMES + 1 if z.dim() == 3 else 2):
-            logit = z[0, i, d - 1] if z.dim() == 3 else z[0, i]
-            (gradient,) = torch.autograd.grad(logit, x, retain_graph=True)
+        for d in range(1, FRAMES + 1):
+            (gradient,) = torch.autograd.grad(z[0, i, d - 1], x, retain_graph=True)
             moved = set(gradient[0].abs().sum(1).nonzero().flatten().tolist())
             assert moved == {t for t in seen_by(name, i, d) if 0 <= t < 9}
 
@@ -75,7 +73,7 @@ def test_gates_start_open_and_logits_are_bounded(name):
     make = {
         "frame": lambda: FrameScheduler(SIZE, FRAMES, 8, 2.5),
         "sequential": lambda: SequentialScheduler(SIZE, FRAMES, 8, 2.5),
-        "segment": lambda: SegmentScheduler(SIZE, 8, 2.5),
+        "segment": lambda: SegmentScheduler(SIZE, FRAMES, 8, 2.5),
     }[name]
     scheduler = make()
     x = 100 * torch.randn(2, 11, SIZE)
@@ -101,34 +99,6 @@ def test_bounded_logits_have_a_gradient_that_leads_back():
     assert z.tolist() == [-BOUND, -BOUND, 0.5, BOUND, BOUND]
     z.backward(torch.tensor([1.0, -1.0, 2.0, 1.0, -1.0]))
     assert raw.grad.tolist() == [0.0, -1.0, 2.0, 1.0, 0.0]
-
-
-def test_forced_ends_equal_counting():
-    generator = torch.Generator().manual_seed(2)
-    for _ in range(200):
-        frames = int(torch.randint(1, 6, (), generator=generator))
-        ends = torch.rand(2, 30, generator=generator) < 0.15
-        forced = forced_ends(ends, frames)
-        for row, made in zip(ends.tolist(), forced.tolist(), strict=True):
-            count = 0
-            for own, forced_here in zip(row, made, strict=True):
-                count += 1
-                assert forced_here == (count == frames + 1)
-                if own or forced_here:
-                    count = 0
-
-
-def test_rows_of_segments_see_to_their_segments_end():
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(200):
-        frames = int(torch.randint(1, 6, (), generator=generator))
-        ends = torch.rand(1, 20, generator=generator) < 0.3
-        ends |= forced_ends(ends, frames)
-        band = segment_band(ends, frames)[0]
-        for i in range(20):
-            for d in range(1, frames + 1):
-                inside = i + d < 20 and not ends[0, i : i + d].any()
-                assert bool(band[i, d - 1]) == inside
 
 
 def test_random_lookahead_draws_every_kind_of_mask():
