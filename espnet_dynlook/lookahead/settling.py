@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.lookahead.segments import segment_ages
 
 
 def unsettled(
@@ -161,14 +162,15 @@ def segment_teaching(
         lengths: Frames of each utterance (B,).
 
     Returns:
-        Targets, 1 where the segment goes on, (B, T), and whether the frame counts: not
-        where the end is forced or the utterance ends.
+        Targets, 1 where the segment goes on, and which of the gates is asked: that of
+        the frame's age in its segment; none where the end is forced or the utterance
+        ends. Both (B, T, R).
     """
     index = torch.arange(ends.shape[1], device=ends.device)
-    begins = F.pad(ends[:, :-1], (1, 0), value=True)
-    start = torch.where(begins, index, 0).cummax(dim=1).values
-    asked = (index < lengths[:, None] - 1) & (index - start < frames)
-    return (~ends).float(), asked
+    age = torch.arange(frames, device=ends.device)
+    asked = segment_ages(ends)[:, :, None] == age
+    asked &= (index < lengths[:, None] - 1)[:, :, None]
+    return (~ends).float()[:, :, None].expand(asked.shape), asked
 
 
 def row_waits(costs: torch.Tensor, price: float) -> torch.Tensor:

@@ -66,7 +66,7 @@ def read_sweep(args: Any, progress: np.ndarray) -> Sweep:
 
 def _first_gates(trace: Any) -> np.ndarray:
     """Return the first decision of each frame by each scheduler, (G, T)."""
-    gates = [g[0] if g.dim() == 2 else g[0, :, 0] for g in trace.gates]
+    gates = [g[0, :, 0] for g in trace.gates]
     return torch.stack(gates)[:, : int(trace.lengths[0])].float().cpu().numpy()
 
 

@@ -3,9 +3,9 @@
 """A start for schedulers that knows where waiting pays, taught by a parent.
 
 The parent is at home under any mask (``lookahead: random``). How far its posteriors
-still move when more is seen gives the best segments, or the best wait of each row
-(``lookahead.settling``), at the price that makes the wanted mean wait. The scheduler
-learns to predict them from what it may look at; nothing else of the model changes.
+still move when more is seen is what a mask costs (``lookahead.settling``). The
+scheduler learns masks of low cost at the wanted mean wait, from what it may look at;
+nothing else of the model changes.
 """
 
 import logging
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from espnet_dynlook.lookahead.bands import inside
 from espnet_dynlook.lookahead.dynamic import DynamicLookahead
 from espnet_dynlook.lookahead.latency import algorithmic_latency
-from espnet_dynlook.lookahead.random import segment_band
+from espnet_dynlook.lookahead.segments import segment_band
 from espnet_dynlook.lookahead.settling import (
     best_segments,
     price_for,
@@ -27,6 +27,7 @@ from espnet_dynlook.lookahead.settling import (
     segment_teaching,
     unsettled,
 )
+from espnet_dynlook.lookahead.steering import Steering
 from espnet_dynlook.training.evaluation import Evaluator, Utterance
 
 #: Utterances in one batch.
@@ -35,8 +36,8 @@ BATCH = 8
 HELD_OUT = 0.1
 #: Range in which the wait is set by adding to all logits.
 OFFSETS = (-8.0, 8.0)
-#: What a scheduler should say and where it is asked, by layer; shapes of its logits.
-Answers = dict[int, tuple[torch.Tensor, torch.Tensor]]
+#: Whether to go on and where it is decided, by layer: both (B, T, R).
+Decisions = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass
@@ -61,7 +62,6 @@ class Taught:
 
     Attributes:
         price: Of a frame of waiting in nats, found for the wanted wait.
-        accuracy: Share of the decisions that are the best ones'.
         wait: Mean latency in frames, after the logits were shifted.
         cost: Mean cost of a frame in nats, see ``unsettled``.
         wait_best: Mean latency of the best segments, which know the utterance.
@@ -70,7 +70,6 @@ class Taught:
     """
 
     price: float
-    accuracy: float
     wait: float
     cost: float
     wait_best: float
@@ -123,6 +122,11 @@ def teach(
 ) -> Taught:
     """Train a scheduler on lessons, then shift its logits to the wanted mean wait.
 
+    In the first half it imitates the best masks (logistic loss on each decision). They
+    know the whole utterance, and what they gain from noise in the costs nobody can
+    learn; so in the second half it minimises the cost that its own soft masks are
+    expected to have, plus a price of waiting that is steered to the target.
+
     Args:
         scheduler: Changed in place.
         taught: From ``lessons``; a tenth is held out.
@@ -143,64 +147,90 @@ def teach(
     order = torch.randperm(len(taught), generator=generator).tolist()
     taught = [taught[n] for n in order]  # they come sorted by length
     train, held_out = taught[:-number], taught[-number:]
-    pairs = [(one.costs, one.lengths) for one in taught]
-    price = price_for(pairs, target)
-    answers = [_answers(scheduler, one, price) for one in taught]
+    price = price_for([(one.costs, one.lengths) for one in taught], target)
+    best = [_best_decisions(scheduler, one, price) for one in train]
+    steering = Steering(target)
     optimizer = torch.optim.AdamW(scheduler.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, total_steps=epochs * len(train)
-    )
+    steps = epochs * len(train)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    before = float(scheduler.progress)
     scheduler.train()
     for epoch in range(epochs):
+        imitates = 2 * epoch < epochs
         total = 0.0
         for n in torch.randperm(len(train), generator=generator).tolist():
-            loss = _loss(scheduler, train[n], answers[n])
+            if imitates:
+                loss = _imitation(scheduler, train[n], best[n])
+                total += float(loss)
+            else:
+                cost, latency, rounded = _expected(scheduler, train[n])
+                loss = cost + price * steering.factor() * latency
+                steering.step(rounded, in_force=True)
+                total += float(cost)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(scheduler.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            total += loss.item()
-        logging.info(f"teaching, epoch {epoch + 1}: loss {total / len(train):.4f}")
+        said = "logistic loss" if imitates else "expected cost"
+        logging.info(f"teaching, epoch {epoch + 1}: {said} {total / len(train):.5f}")
+    scheduler.set_progress(before)
     scheduler.eval()
     _shift_to(scheduler, taught, target)
-    return _measure(scheduler, held_out, answers[-number:], price)
+    return _measure(scheduler, held_out, price)
 
 
-def _decisions(
-    scheduler: DynamicLookahead, lesson: Lesson, answers: Answers
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits of a lesson that count, and their targets."""
-    logits, targets = [], []
-    for layer, (wanted, asked) in answers.items():
-        logits.append(scheduler.logits(layer, lesson.inputs[layer])[asked])
-        targets.append(wanted[asked])
-    return torch.cat(logits), torch.cat(targets)
-
-
-def _loss(
-    scheduler: DynamicLookahead, lesson: Lesson, answers: Answers
-) -> torch.Tensor:
-    """Return the logistic loss of the decisions of a lesson."""
-    return F.binary_cross_entropy_with_logits(*_decisions(scheduler, lesson, answers))
-
-
-def _answers(scheduler: DynamicLookahead, lesson: Lesson, price: float) -> Answers:
-    """Return the best decisions of each layer."""
+def _best_decisions(
+    scheduler: DynamicLookahead, lesson: Lesson, price: float
+) -> Decisions:
+    """Return the decisions of each layer that lead to the best masks."""
     frames, lengths = scheduler.frames, lesson.lengths
     if scheduler.shared:
         ends = best_segments(lesson.costs, price, lengths)
         return {1: segment_teaching(ends, frames, lengths)}
-    # The lowest layer that looks ahead waits for all: waits of several layers add up.
+    # The lowest layer waits for all: waits of several layers add up.
     waits = row_waits(lesson.costs, price)[:, :, None]
     distance = torch.arange(1, frames + 1, device=waits.device)
     valid = inside(waits.shape[1], frames, lengths)
     found = {}
     for place, layer in enumerate(sorted(lesson.inputs)):
-        wanted = waits if place == 0 else torch.zeros_like(waits)
-        asked = (distance <= wanted + 1) & valid
-        found[layer] = ((distance <= wanted).float(), asked)
+        own = waits if place == 0 else torch.zeros_like(waits)
+        found[layer] = ((distance <= own).float(), (distance <= own + 1) & valid)
     return found
+
+
+def _imitation(
+    scheduler: DynamicLookahead, lesson: Lesson, best: Decisions
+) -> torch.Tensor:
+    """Return the logistic loss of the decisions."""
+    logits, targets = [], []
+    for layer, (wanted, asked) in best.items():
+        logits.append(scheduler.logits(layer, lesson.inputs[layer])[asked])
+        targets.append(wanted[asked])
+    return F.binary_cross_entropy_with_logits(torch.cat(logits), torch.cat(targets))
+
+
+def _expected(
+    scheduler: DynamicLookahead, lesson: Lesson
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Return expected cost and latency of a frame, and its latency with rounded masks.
+
+    Waits of several layers add up, and what they cost is known for one: beyond the
+    lowest layer they are only paid for.
+    """
+    waits = [
+        scheduler(layer, x, lesson.lengths)
+        for layer, x in sorted(lesson.inputs.items())
+    ]
+    number = lesson.lengths.sum()
+    stay = F.pad(waits[0].band, (1, 1))
+    stay[:, :, 0] = 1.0
+    stop = stay[:, :, :-1] - stay[:, :, 1:]  # how probably it waits 0 .. R frames
+    cost = (stop * lesson.costs).sum() / number
+    soft = algorithmic_latency([w.band for w in waits], lesson.lengths).sum() / number
+    with torch.no_grad():
+        hard = algorithmic_latency([w.hard for w in waits], lesson.lengths)
+    return cost, soft, float(hard.sum() / number)
 
 
 @torch.no_grad()
@@ -239,7 +269,6 @@ def _shift_to(
 def _measure(
     scheduler: DynamicLookahead,
     held_out: Sequence[Lesson],
-    answers: Sequence[Answers],
     price: float,
 ) -> Taught:
     """Compare what is decided with the best decisions and with chunks."""
@@ -261,11 +290,6 @@ def _measure(
         index = torch.arange(one.costs.shape[1], device=one.costs.device)
         return (index % size == size - 1).expand(one.costs.shape[:2])
 
-    right, asked = 0, 0
-    for one, wanted in zip(held_out, answers, strict=True):
-        z, targets = _decisions(scheduler, one, wanted)
-        right += int(((z > 0) == (targets > 0.5)).sum())
-        asked += len(z)
     best = [
         latency_of(best_segments(one.costs, price, one.lengths), one)
         for one in held_out
@@ -278,7 +302,6 @@ def _measure(
     own = [_latency(scheduler, one) for one in held_out]
     return Taught(
         price=price,
-        accuracy=right / max(asked, 1),
         wait=sum(float(one.sum()) for one in own) / number,
         cost=mean_cost(own),
         wait_best=sum(float(one.sum()) for one in best) / number,

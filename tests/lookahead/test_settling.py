@@ -73,9 +73,12 @@ def test_price_is_found_for_a_mean_wait():
 def test_teaching_skips_what_is_no_decision():
     ends = torch.tensor([[False, True, False, False, False, True, True, False, True]])
     targets, asked = segment_teaching(ends, FRAMES, torch.tensor([9]))
-    assert targets[0].tolist() == [1, 0, 1, 1, 1, 0, 0, 1, 0]
+    assert targets[0, :, 0].tolist() == [1, 0, 1, 1, 1, 0, 0, 1, 0]
     # Frame 5 ends the fourth frame of its segment: it has to. Frame 8 is the last.
-    assert asked[0].tolist() == [True] * 5 + [False, True, True, False]
+    assert asked[0].any(1).tolist() == [True] * 5 + [False, True, True, False]
+    assert [row.index(True) for row in asked[0].tolist() if True in row] == [
+        *(0, 1, 0, 1, 2, 0, 0)
+    ]
 
 
 def test_rows_wait_until_it_pays_no_more():

@@ -41,7 +41,6 @@ def test_taught_schedulers_wait_where_it_pays(scheduler):
     # 15 % of the frames wait two frames, and those after them until they have left.
     found = teach(dynamic, needy_lessons(20, layers), target=0.4, epochs=40)
     assert found.wait == pytest.approx(0.4, abs=0.12)
-    assert found.accuracy > 0.9
     assert found.cost < 0.05 < found.cost_chunks[0.0]
     beaten = [cost for wait, cost in found.cost_chunks.items() if wait > 0.4]
     assert beaten and all(found.cost < cost for cost in beaten)
