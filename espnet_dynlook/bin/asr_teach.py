@@ -55,7 +55,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.pth")
     parser.add_argument("--utterances", type=int, default=1000, help="at most")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ngpu", type=int, default=0, choices=[0, 1])
     parser.add_argument("--num_workers", type=int, default=0, help="that read data")

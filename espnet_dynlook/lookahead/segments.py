@@ -73,26 +73,26 @@ def segment_ends(goes_on: torch.Tensor) -> torch.Tensor:
     return starts[:, 1:] > 0
 
 
-def expected_segment_band(log_gates: torch.Tensor) -> torch.Tensor:
-    """Return how probably each row sees each frame, when gates are probabilities.
+def segment_probabilities(log_gates: torch.Tensor) -> torch.Tensor:
+    """Return how probable every segment is, when gates are probabilities.
 
     With reach(s, k) the probability that a segment which begins at frame s has frame
     s + k, and b(s) that one begins there::
 
         reach(s, k) = prod_{a < k} g(s + a, a)
-        b(t) = sum_{m = 1 .. R + 1} b(t - m) (reach(t - m, m - 1) - reach(t - m, m))
-        band(i, d) = sum_{k = d .. R} b(i + d - k) reach(i + d - k, k)
+        b(t) = sum_{m = 0 .. R} p(t - m - 1, m)
+        p(s, m) = b(s) (reach(s, m) - reach(s, m + 1))
 
     Args:
         log_gates: Logarithm of the probability g(t, a) that a segment goes on after
             frame t, its frame of age a = 0 .. R - 1, (B, T, R).
 
     Returns:
-        (B, T, R), in [0, 1], falling with the distance.
+        p(s, m), that a segment begins at frame s and has m + 1 frames, (B, T, R + 1).
     """
     batch, num_frames, frames = log_gates.shape
     reach = F.pad(contiguous_log_band(_along(log_gates, 0.0)).exp(), (1, 0), value=1.0)
-    ending = reach - F.pad(reach[:, :, 1:], (0, 1))  # of a length of 1 .. R + 1
+    ending = reach - F.pad(reach[:, :, 1:], (0, 1))
     # b = e_0 + N b, with N strictly lower triangular.
     index = torch.arange(num_frames, device=log_gates.device)
     following = index[:, None] + torch.arange(1, frames + 2, device=log_gates.device)
@@ -106,9 +106,25 @@ def expected_segment_band(log_gates: torch.Tensor) -> torch.Tensor:
         upper=False,
         unitriangular=True,
     )
+    return begins * ending
+
+
+def expected_segment_band(log_gates: torch.Tensor) -> torch.Tensor:
+    """Return how probably each row sees each frame, when gates are probabilities.
+
+    Frame i + d is seen where one segment has both frames::
+
+        band(i, d) = sum_{k = d .. R} sum_{m >= k} p(i + d - k, m)
+
+    Args:
+        log_gates: As for ``segment_probabilities``, (B, T, R).
+
+    Returns:
+        (B, T, R), in [0, 1], falling with the distance.
+    """
+    has = segment_probabilities(log_gates).flip(2).cumsum(dim=2).flip(2)
     of_age = [
-        F.pad((begins[:, :, 0] * reach[:, :, k]), (k, 0))[:, :num_frames]
-        for k in range(frames + 1)
+        F.pad(has[:, :, k], (k, 0))[:, : has.shape[1]] for k in range(has.shape[2])
     ]
     older = torch.stack(of_age, dim=2).flip(2).cumsum(dim=2).flip(2)
     return _along(older, 0.0, first=1).clamp(max=1.0)

@@ -1,142 +1,160 @@
 """Where waiting pays: what a scheduler can be taught before it learns by itself.
 
-A model that is at home under any mask says for each frame how far its posteriors still
-are from those with the whole utterance when it sees d more frames. From that the best
-segments follow by dynamic programming, at any price of waiting.
+A model that is at home under any mask says how far its posteriors still are from those
+with the whole utterance when a segment ends here or there. From that the best segments
+follow by dynamic programming, at any price of waiting.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from espnet_dynlook.lookahead.kinds import FixedLookahead
 from espnet_dynlook.lookahead.segments import segment_ages
 
 
-def unsettled(
+@dataclass(frozen=True)
+class Costs:
+    """How far posteriors are from settled: KL(p with the whole utterance || p).
+
+    Attributes:
+        segments: In nats, summed over the frames of the segment that begins at frame s
+            and has m + 1 of them, m = 0 .. R, (B, T, R + 1); infinite where it would
+            end after the utterance.
+        rows: Of a frame that sees d = 0 .. R future frames, the mean over the segments
+            in which it does, (B, T, R + 1); 0 past the end of the utterance.
+        lengths: Frames of each utterance (B,).
+    """
+
+    segments: torch.Tensor
+    rows: torch.Tensor
+    lengths: torch.Tensor
+
+
+def measure_costs(
     log_posteriors: Callable[[FixedLookahead], torch.Tensor],
     num_layers: int,
     frames: int,
     lengths: torch.Tensor,
-) -> torch.Tensor:
-    """Return how far each frame's posteriors are from settled, by what they see.
+) -> Costs:
+    """Measure the cost of every segment of at most R + 1 frames.
 
-    Chunks of R + 1 frames are shifted R + 1 times, so that every frame is seen with
-    each number of future frames once, grouped with those before it.
+    Chunks of each size are shifted by each phase, so that every segment is a chunk
+    once, among chunks of its size.
 
     Args:
         log_posteriors: Runs the model under a kind of lookahead, (B, T, V).
         num_layers: L of its encoder.
         frames: R.
         lengths: Frames of each utterance (B,).
-
-    Returns:
-        KL(p with the whole utterance || p with d future frames) in nats, for
-        d = 0 .. R: (B, T, R + 1), 0 past the end of an utterance.
     """
     full = log_posteriors(FixedLookahead("full", num_layers))
-    num_frames = full.shape[1]
+    batch, num_frames = full.shape[:2]
     index = torch.arange(num_frames, device=full.device)
-    found = full.new_zeros(*full.shape[:2], frames + 1)
-    for phase in range(frames + 1):
-        kind = FixedLookahead("chunked", num_layers, frames, phase=phase)
-        partial = log_posteriors(kind)
-        distance = (full.exp() * (full - partial)).sum(dim=2).clamp(min=0)  # (B, T)
-        seen = frames - (index + phase) % (frames + 1)
-        found[:, index, seen] = distance
-    return found.masked_fill((index >= lengths[:, None])[:, :, None], 0.0)
+    past_end = (index >= lengths[:, None])[:, :, None]
+    segments = full.new_full((batch, num_frames, frames + 1), torch.inf)
+    rows = full.new_zeros(batch, num_frames, frames + 1)
+    for more in range(frames + 1):
+        size = more + 1
+        for phase in range(size):
+            kind = FixedLookahead("causal", num_layers)
+            if more:
+                kind = FixedLookahead("chunked", num_layers, more, phase=phase)
+            partial = log_posteriors(kind)
+            distance = (full.exp() * (full - partial)).sum(dim=2).clamp(min=0)
+            seen = more - (index + phase) % size
+            rows[:, index, seen] += distance / (frames + 1 - seen)
+            starts = index[(index + phase) % size == 0]
+            starts = starts[starts + more < num_frames]
+            within = starts[:, None] + torch.arange(size, device=full.device)
+            segments[:, starts, more] = distance[:, within].sum(dim=2)
+    last = index[:, None] + torch.arange(frames + 1, device=full.device)
+    segments = segments.masked_fill(last >= lengths[:, None, None], torch.inf)
+    return Costs(segments, rows.masked_fill(past_end, 0.0), lengths)
 
 
-def segment_costs(costs: torch.Tensor) -> torch.Tensor:
-    """Return the summed cost of every segment that ends at a frame.
-
-    Args:
-        costs: Of each frame by what it sees, (B, T, R + 1).
-
-    Returns:
-        (B, T, R + 1): entry (e, m) is the sum of costs(i, e - i) over the m + 1 frames
-        i = e - m .. e; infinite where the segment would begin before the utterance.
-    """
-    distances = costs.shape[2]
-    columns = [
-        F.pad(costs[:, :, m], (m, 0), value=torch.inf)[:, : costs.shape[1]]
-        for m in range(distances)
-    ]
-    return torch.stack(columns, dim=2).cumsum(dim=2)
-
-
-def best_segments(
-    costs: torch.Tensor, price: float, lengths: torch.Tensor
-) -> torch.Tensor:
+def best_segments(costs: Costs, price: float) -> torch.Tensor:
     """Return the segments with the least cost and wait, by dynamic programming.
 
-    Minimises the sum over the frames i, in a segment that ends at e, of
-    costs(i, e - i) + price (e - i).
+    Minimises the sum of their costs and of price (e - i) over the frames i of each, e
+    being its last.
 
     Args:
-        costs: Of each frame by what it sees, (B, T, R + 1).
+        costs: Of every segment.
         price: Of a frame of waiting.
-        lengths: Frames of each utterance (B,).
 
     Returns:
         Whether a segment ends after a frame, (B, T) bool; false past the end.
     """
-    batch, num_frames, distances = costs.shape
-    wait = torch.arange(distances, device=costs.device)
-    summed = segment_costs(costs + price * wait)
-    # best[:, e + 1]: the least cost of the frames up to e.
-    best = costs.new_full((batch, num_frames + distances), torch.inf)
-    best[:, distances - 1] = 0.0
-    choice = torch.zeros(batch, num_frames, dtype=torch.long, device=costs.device)
-    for e in range(num_frames):
-        # Before a segment of m + 1 frames: the best up to e - m - 1.
-        before = best[:, e : e + distances].flip(1)
-        total, choice[:, e] = (before + summed[:, e]).min(dim=1)
-        best[:, e + distances] = total
-    ends = torch.zeros(batch, num_frames, dtype=torch.bool, device=costs.device)
-    at = lengths.to(torch.long) - 1
-    rows = torch.arange(batch, device=costs.device)
-    while bool((at >= 0).any()):
-        open_ = at >= 0
+    batch, num_frames, sizes = costs.segments.shape
+    device = costs.segments.device
+    more = torch.arange(sizes, device=device)
+    priced = costs.segments + price * more * (more + 1) / 2
+    # best[:, s]: the least cost of the frames from s on; nothing from the end on.
+    best = priced.new_zeros(batch, num_frames + sizes)
+    choice = torch.zeros(batch, num_frames, dtype=torch.long, device=device)
+    for s in reversed(range(num_frames)):
+        total = priced[:, s] + best[:, s + 1 : s + 1 + sizes]
+        least, choice[:, s] = total.min(dim=1)
+        best[:, s] = least.where(s < costs.lengths, 0.0)
+    ends = torch.zeros(batch, num_frames, dtype=torch.bool, device=device)
+    at = torch.zeros(batch, dtype=torch.long, device=device)
+    rows = torch.arange(batch, device=device)
+    while bool((at < costs.lengths).any()):
+        open_ = at < costs.lengths
+        at = torch.where(open_, at + choice[rows, at.clamp(max=num_frames - 1)], at)
         ends[rows[open_], at[open_]] = True
-        at = torch.where(open_, at - choice[rows, at.clamp(min=0)] - 1, at)
+        at = at + open_
     return ends
 
 
-def mean_wait(ends: torch.Tensor, lengths: torch.Tensor) -> float:
-    """Return the mean number of frames from a frame to the end of its segment.
+def cost_of(ends: torch.Tensor, costs: Costs) -> float:
+    """Return the summed cost of segments, the last of which ends with the utterance.
 
     Args:
-        ends: As ``best_segments`` returns, (B, T).
-        lengths: Frames of each utterance (B,).
+        ends: Whether a segment ends after a frame, (B, T) bool.
+        costs: Of every segment of at most R + 1 frames; none is longer.
     """
     num_frames = ends.shape[1]
     index = torch.arange(num_frames, device=ends.device)
-    at = torch.where(ends, index, num_frames).flip(1).cummin(dim=1).values.flip(1)
-    inside = index < lengths[:, None]
-    return float(((at - index) * inside).sum() / lengths.sum())
+    inside = index < costs.lengths[:, None]
+    begins = (segment_ages(ends) == 0) & inside
+    more = waits_of(ends, costs.lengths)[:, :, None]
+    return float(costs.segments.gather(2, more)[:, :, 0][begins].sum())
 
 
-def price_for(batches: list[tuple[torch.Tensor, torch.Tensor]], target: float) -> float:
+def waits_of(ends: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return the frames from each frame to the end of its segment, (B, T).
+
+    Args:
+        ends: Whether a segment ends after a frame, (B, T) bool; with the utterance the
+            last one ends in any case.
+        lengths: Frames of each utterance (B,); 0 past them.
+    """
+    index = torch.arange(ends.shape[1], device=ends.device)
+    last = lengths[:, None] - 1
+    at = torch.where(ends & (index < last), index, last)
+    at = at.flip(1).cummin(dim=1).values.flip(1)
+    return (at - index).clamp(min=0)
+
+
+def price_for(taught: list[Costs], target: float) -> float:
     """Return the price of a frame at which the best segments wait so long.
 
     Args:
-        batches: Pairs of costs (B, T, R + 1) and lengths (B,).
+        taught: Batches.
         target: Mean wait in frames.
 
     Raises:
         ValueError: no price gives such a wait.
     """
-    frames = batches[0][0].shape[2] - 1
+    frames = taught[0].segments.shape[2] - 1
 
     def wait_at(price: float) -> float:
-        total, number = 0.0, 0
-        for costs, lengths in batches:
-            count = int(lengths.sum())
-            total += mean_wait(best_segments(costs, price, lengths), lengths) * count
-            number += count
-        return total / number
+        waits = [waits_of(best_segments(one, price), one.lengths) for one in taught]
+        number = sum(int(one.lengths.sum()) for one in taught)
+        return sum(float(wait.sum()) for wait in waits) / number
 
     low, high = 1e-9, 10.0
     longest = wait_at(low)
@@ -173,12 +191,12 @@ def segment_teaching(
     return (~ends).float()[:, :, None].expand(asked.shape), asked
 
 
-def row_waits(costs: torch.Tensor, price: float) -> torch.Tensor:
+def row_waits(costs: Costs, price: float) -> torch.Tensor:
     """Return how long each row alone should wait, (B, T) in 0 .. R.
 
     Args:
-        costs: Of each frame by what it sees, (B, T, R + 1).
+        costs: Of each frame by what it sees.
         price: Of a frame of waiting.
     """
-    wait = torch.arange(costs.shape[2], device=costs.device)
-    return (costs + price * wait).argmin(dim=2)
+    wait = torch.arange(costs.rows.shape[2], device=costs.rows.device)
+    return (costs.rows + price * wait).argmin(dim=2)

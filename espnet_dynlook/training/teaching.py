@@ -16,16 +16,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from espnet_dynlook.lookahead.bands import inside
+from espnet_dynlook.lookahead.bands import CLOSED, contiguous_log_band, inside
 from espnet_dynlook.lookahead.dynamic import DynamicLookahead
 from espnet_dynlook.lookahead.latency import algorithmic_latency
-from espnet_dynlook.lookahead.segments import segment_band
+from espnet_dynlook.lookahead.segments import segment_ends, segment_probabilities
 from espnet_dynlook.lookahead.settling import (
+    Costs,
     best_segments,
+    cost_of,
+    measure_costs,
     price_for,
     row_waits,
     segment_teaching,
-    unsettled,
+    waits_of,
 )
 from espnet_dynlook.lookahead.steering import Steering
 from espnet_dynlook.training.evaluation import Evaluator, Utterance
@@ -47,13 +50,16 @@ class Lesson:
     Attributes:
         inputs: Input of each layer that looks ahead (of the first one, for segments),
             by its number from 1, (B, T, size).
-        costs: Of each frame by what it sees (B, T, R + 1), see ``unsettled``.
-        lengths: Frames of each utterance (B,).
+        costs: What its masks cost.
     """
 
     inputs: dict[int, torch.Tensor]
-    costs: torch.Tensor
-    lengths: torch.Tensor
+    costs: Costs
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Frames of each utterance (B,)."""
+        return self.costs.lengths
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Taught:
     Attributes:
         price: Of a frame of waiting in nats, found for the wanted wait.
         wait: Mean latency in frames, after the logits were shifted.
-        cost: Mean cost of a frame in nats, see ``unsettled``.
+        cost: Mean cost of a frame in nats, see ``Costs``.
         wait_best: Mean latency of the best segments, which know the utterance.
         cost_best: Their mean cost.
         cost_chunks: That of chunks of 1 .. R + 1 frames, by their mean latency.
@@ -107,8 +113,8 @@ def lessons(model: Any, utterances: Sequence[Utterance]) -> list[Lesson]:
                 return evaluator.log_probs(features)[0]
 
         layers = len(encoder.encoders)
-        costs = unsettled(under, layers, scheduler.frames, lengths)
-        found.append(Lesson(inputs, costs, lengths))
+        costs = measure_costs(under, layers, scheduler.frames, lengths)
+        found.append(Lesson(inputs, costs))
     return found
 
 
@@ -116,7 +122,7 @@ def teach(
     scheduler: DynamicLookahead,
     taught: Sequence[Lesson],
     target: float,
-    epochs: int = 30,
+    epochs: int = 60,
     lr: float = 0.003,
     seed: int = 0,
 ) -> Taught:
@@ -147,23 +153,24 @@ def teach(
     order = torch.randperm(len(taught), generator=generator).tolist()
     taught = [taught[n] for n in order]  # they come sorted by length
     train, held_out = taught[:-number], taught[-number:]
-    price = price_for([(one.costs, one.lengths) for one in taught], target)
+    price = price_for([one.costs for one in taught], target)
     best = [_best_decisions(scheduler, one, price) for one in train]
     steering = Steering(target)
     optimizer = torch.optim.AdamW(scheduler.parameters(), lr=lr)
     steps = epochs * len(train)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    before = float(scheduler.progress)
-    scheduler.train()
     for epoch in range(epochs):
         imitates = 2 * epoch < epochs
+        # In the second half gates harden, as in a training.
+        half = max(0.0, 2 * epoch / epochs - 1)
+        tau = scheduler.tau[0] * (scheduler.tau[1] / scheduler.tau[0]) ** half
         total = 0.0
         for n in torch.randperm(len(train), generator=generator).tolist():
             if imitates:
                 loss = _imitation(scheduler, train[n], best[n])
                 total += float(loss)
             else:
-                cost, latency, rounded = _expected(scheduler, train[n])
+                cost, latency, rounded = _expected(scheduler, train[n], tau)
                 loss = cost + price * steering.factor() * latency
                 steering.step(rounded, in_force=True)
                 total += float(cost)
@@ -174,8 +181,6 @@ def teach(
             schedule.step()
         said = "logistic loss" if imitates else "expected cost"
         logging.info(f"teaching, epoch {epoch + 1}: {said} {total / len(train):.5f}")
-    scheduler.set_progress(before)
-    scheduler.eval()
     _shift_to(scheduler, taught, target)
     return _measure(scheduler, held_out, price)
 
@@ -186,7 +191,7 @@ def _best_decisions(
     """Return the decisions of each layer that lead to the best masks."""
     frames, lengths = scheduler.frames, lesson.lengths
     if scheduler.shared:
-        ends = best_segments(lesson.costs, price, lengths)
+        ends = best_segments(lesson.costs, price)
         return {1: segment_teaching(ends, frames, lengths)}
     # The lowest layer waits for all: waits of several layers add up.
     waits = row_waits(lesson.costs, price)[:, :, None]
@@ -211,26 +216,36 @@ def _imitation(
 
 
 def _expected(
-    scheduler: DynamicLookahead, lesson: Lesson
+    scheduler: DynamicLookahead, lesson: Lesson, tau: float
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Return expected cost and latency of a frame, and its latency with rounded masks.
 
     Waits of several layers add up, and what they cost is known for one: beyond the
     lowest layer they are only paid for.
     """
-    waits = [
-        scheduler(layer, x, lesson.lengths)
-        for layer, x in sorted(lesson.inputs.items())
-    ]
-    number = lesson.lengths.sum()
-    stay = F.pad(waits[0].band, (1, 1))
-    stay[:, :, 0] = 1.0
-    stop = stay[:, :, :-1] - stay[:, :, 1:]  # how probably it waits 0 .. R frames
-    cost = (stop * lesson.costs).sum() / number
-    soft = algorithmic_latency([w.band for w in waits], lesson.lengths).sum() / number
+    lengths, costs, frames = lesson.lengths, lesson.costs, scheduler.frames
+    logits = {n: scheduler.logits(n, x) / tau for n, x in sorted(lesson.inputs.items())}
+    valid = inside(costs.rows.shape[1], frames, lengths)
+    log_gates = [F.logsigmoid(z) for z in logits.values()]
+    if scheduler.shared:
+        # The last frame of an utterance ends its segment.
+        gates = log_gates[0].masked_fill(~valid[:, :, :1], CLOSED)
+        probability = segment_probabilities(gates)
+        possible = costs.segments.isfinite()
+        cost = (probability * costs.segments.where(possible, 0.0)).sum()
+        more = torch.arange(frames + 1, device=lengths.device)
+        latency = (probability * possible * more * (more + 1) / 2).sum()
+    else:
+        bands = [contiguous_log_band(z).exp() * valid for z in log_gates]
+        stay = F.pad(bands[0], (1, 1))
+        stay[:, :, 0] = 1.0
+        stop = stay[:, :, :-1] - stay[:, :, 1:]  # how probably it waits 0 .. R frames
+        cost = (stop * costs.rows).sum()
+        latency = algorithmic_latency(bands, lengths).sum()
+    number = lengths.sum()
     with torch.no_grad():
-        hard = algorithmic_latency([w.hard for w in waits], lesson.lengths)
-    return cost, soft, float(hard.sum() / number)
+        rounded = _latency(scheduler, lesson).sum() / number
+    return cost / number, latency / number, float(rounded)
 
 
 @torch.no_grad()
@@ -274,37 +289,42 @@ def _measure(
     """Compare what is decided with the best decisions and with chunks."""
     number = sum(int(one.lengths.sum()) for one in held_out)
 
-    def mean_cost(waits: Sequence[torch.Tensor]) -> float:
-        total = 0.0
-        for one, wait in zip(held_out, waits, strict=True):
-            # Where others make a row wait longer than is known, take the longest.
-            at = wait.long().clamp(max=scheduler.frames)[:, :, None]
-            total += float(one.costs.gather(2, at).sum())
-        return total / number
+    frames = scheduler.frames
 
-    def latency_of(ends: torch.Tensor, one: Lesson) -> torch.Tensor:
-        band = segment_band(ends, scheduler.frames).float()
-        return algorithmic_latency([band], one.lengths)
+    def mean_cost(all_ends: Sequence[torch.Tensor]) -> float:
+        pairs = zip(all_ends, held_out, strict=True)
+        return sum(cost_of(ends, one.costs) for ends, one in pairs) / number
+
+    def mean_wait(all_ends: Sequence[torch.Tensor]) -> float:
+        pairs = zip(all_ends, held_out, strict=True)
+        waits = [waits_of(ends, one.lengths) for ends, one in pairs]
+        return sum(float(wait.sum()) for wait in waits) / number
 
     def chunks(one: Lesson, size: int) -> torch.Tensor:
-        index = torch.arange(one.costs.shape[1], device=one.costs.device)
-        return (index % size == size - 1).expand(one.costs.shape[:2])
+        index = torch.arange(one.costs.rows.shape[1], device=one.lengths.device)
+        return (index % size == size - 1).expand(one.costs.rows.shape[:2])
 
-    best = [
-        latency_of(best_segments(one.costs, price, one.lengths), one)
-        for one in held_out
-    ]
     by_chunks = {}
-    for size in range(1, scheduler.frames + 2):
-        waits = [latency_of(chunks(one, size), one) for one in held_out]
-        wait = sum(float(one.sum()) for one in waits) / number
-        by_chunks[round(wait, 3)] = round(mean_cost(waits), 5)
+    for size in range(1, frames + 2):
+        ends = [chunks(one, size) for one in held_out]
+        by_chunks[round(mean_wait(ends), 3)] = round(mean_cost(ends), 5)
+    best = [best_segments(one.costs, price) for one in held_out]
     own = [_latency(scheduler, one) for one in held_out]
+    if scheduler.shared:
+        logits = [scheduler.logits(1, one.inputs[1]) for one in held_out]
+        cost = mean_cost([segment_ends(z >= 0) for z in logits])
+    else:
+        # Where others make a row wait longer than is known, take the longest.
+        at = [wait.long().clamp(max=frames)[:, :, None] for wait in own]
+        pairs = zip(held_out, at, strict=True)
+        cost = (
+            sum(float(one.costs.rows.gather(2, d).sum()) for one, d in pairs) / number
+        )
     return Taught(
         price=price,
         wait=sum(float(one.sum()) for one in own) / number,
-        cost=mean_cost(own),
-        wait_best=sum(float(one.sum()) for one in best) / number,
+        cost=cost,
+        wait_best=mean_wait(best),
         cost_best=mean_cost(best),
         cost_chunks=by_chunks,
     )

@@ -4,70 +4,95 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from espnet_dynlook.lookahead.kinds import FixedLookahead
 from espnet_dynlook.lookahead.settling import (
+    Costs,
     best_segments,
-    mean_wait,
+    cost_of,
+    measure_costs,
     price_for,
     row_waits,
     segment_teaching,
-    unsettled,
+    waits_of,
 )
 
 FRAMES = 3
 
 
-def random_costs(seed, num_frames=7, batch=1):
+def random_costs(seed, num_frames=7, lengths=(7,)):
     """Return costs that fall as more is seen, like those of a model."""
     generator = torch.Generator().manual_seed(seed)
+    batch = len(lengths)
     steps = torch.rand(batch, num_frames, FRAMES + 1, generator=generator) ** 4
-    return steps.flip(2).cumsum(2).flip(2)
+    rows = steps.flip(2).cumsum(2).flip(2)
+    segments = torch.full((batch, num_frames, FRAMES + 1), torch.inf)
+    for b, length in enumerate(lengths):
+        rows[b, length:] = 0.0
+        for s in range(length):
+            for e in range(s, min(s + FRAMES + 1, length)):
+                own = [float(rows[b, i, e - i]) for i in range(s, e + 1)]
+                # And something that only a segment as a whole has.
+                extra = torch.rand((), generator=generator)
+                segments[b, s, e - s] = sum(own) + float(extra)
+    return Costs(segments, rows, torch.tensor(lengths))
 
 
-def cost_of(ends, costs, price):
-    """Return the cost of segments by the definition."""
-    total = 0.0
-    for i in range(len(ends)):
-        end = next(e for e in range(i, len(ends)) if ends[e])
-        if end - i > FRAMES:
-            return float("inf")
-        total += float(costs[i, end - i]) + price * (end - i)
+def priced(ends, costs, price):
+    """Return the cost of segments by the definition, utterance 0."""
+    total, start = 0.0, 0
+    for e, end in enumerate(ends):
+        if end:
+            more = e - start
+            if more > FRAMES:
+                return float("inf")
+            total += float(costs.segments[0, start, more])
+            total += price * sum(range(more + 1))
+            start = e + 1
     return total
 
 
 @pytest.mark.parametrize("price", [0.0, 0.1, 0.5, 3.0])
 def test_best_segments_are_the_best_of_all(price):
     for seed in range(20):
-        costs = random_costs(seed)[0]
-        found = best_segments(costs[None], price, torch.tensor([7]))[0].tolist()
+        costs = random_costs(seed)
+        found = best_segments(costs, price)[0].tolist()
         every = itertools.product([False, True], repeat=6)
-        least = min(cost_of([*ends, True], costs, price) for ends in every)
-        assert cost_of(found, costs, price) == pytest.approx(least)
+        least = min(priced([*ends, True], costs, price) for ends in every)
+        assert priced(found, costs, price) == pytest.approx(least)
 
 
 def test_batch_and_padding_do_not_matter():
-    costs = random_costs(0, num_frames=20, batch=3)
-    lengths = torch.tensor([20, 11, 1])
-    for b, length in enumerate(lengths.tolist()):
-        costs[b, length:] = 0.0
-    together = best_segments(costs, 0.3, lengths)
-    for b, length in enumerate(lengths.tolist()):
-        alone = best_segments(costs[b : b + 1, :length], 0.3, lengths[b : b + 1])[0]
-        assert torch.equal(alone, together[b, :length])
+    costs = random_costs(0, 20, (20, 11, 1))
+    together = best_segments(costs, 0.3)
+    for b, length in enumerate(costs.lengths.tolist()):
+        alone = Costs(
+            costs.segments[b : b + 1, :length],
+            costs.rows[b : b + 1, :length],
+            costs.lengths[b : b + 1],
+        )
+        assert torch.equal(best_segments(alone, 0.3)[0], together[b, :length])
         assert not together[b, length:].any()
 
 
+def test_cost_and_waits_of_segments_equal_counting():
+    costs = random_costs(3)
+    ends = best_segments(costs, 0.1)
+    assert cost_of(ends, costs) == pytest.approx(priced(ends[0].tolist(), costs, 0.0))
+    ends = torch.tensor([[False, True, False, False, True, True, False, False, False]])
+    waits = waits_of(ends, torch.tensor([8]))
+    assert waits.tolist() == [[1, 0, 2, 1, 0, 0, 1, 0, 0]]
+
+
 def test_price_is_found_for_a_mean_wait():
-    lengths = torch.tensor([200, 150])
-    costs = random_costs(1, num_frames=200, batch=2)
-    costs[1, 150:] = 0.0
+    costs = random_costs(1, 200, (200, 150))
     for target in (0.3, 0.8, 1.2):
-        price = price_for([(costs, lengths)], target)
-        wait = mean_wait(best_segments(costs, price, lengths), lengths)
+        ends = best_segments(costs, price_for([costs], target))
+        wait = float(waits_of(ends, costs.lengths).sum()) / 350
         assert wait == pytest.approx(target, abs=0.05)
     with pytest.raises(ValueError, match="cannot be had"):
-        price_for([(costs, lengths)], 1.6)
+        price_for([costs], 1.6)
 
 
 def test_teaching_skips_what_is_no_decision():
@@ -82,7 +107,8 @@ def test_teaching_skips_what_is_no_decision():
 
 
 def test_rows_wait_until_it_pays_no_more():
-    costs = torch.tensor([[[5.0, 1.0, 0.5, 0.5], [0.1, 0.0, 0.0, 0.0]]])
+    rows = torch.tensor([[[5.0, 1.0, 0.5, 0.5], [0.1, 0.0, 0.0, 0.0]]])
+    costs = Costs(rows, rows, torch.tensor([2]))
     assert row_waits(costs, 0.2).tolist() == [[2, 0]]
     assert row_waits(costs, 1.0).tolist() == [[1, 0]]
 
@@ -90,21 +116,35 @@ def test_rows_wait_until_it_pays_no_more():
 def test_costs_are_zero_for_a_model_that_looks_at_nothing_ahead():
     probabilities = torch.randn(2, 9, 5).log_softmax(2)
     lengths = torch.tensor([9, 4])
-    assert not unsettled(lambda kind: probabilities, 2, FRAMES, lengths).any()
+    costs = measure_costs(lambda kind: probabilities, 2, FRAMES, lengths)
+    assert not costs.rows.any()
+    assert not costs.segments[costs.segments.isfinite()].any()
+    last = torch.arange(9)[:, None] + torch.arange(FRAMES + 1)
+    assert torch.equal(costs.segments.isfinite(), last < lengths[:, None, None])
 
 
-def test_each_cost_is_of_what_the_frame_sees():
+def test_each_cost_is_of_what_the_frames_of_a_segment_see():
     """A model whose posterior says how many future frames it saw."""
 
     def log_posteriors(kind):
         bands = kind.bands(12)
         seen = torch.full((12,), 9) if bands is None else bands[0].sum(1).long()
-        return torch.nn.functional.one_hot(seen, 10).float().mul(8).log_softmax(1)[None]
+        weight = 1.0 + torch.arange(12)[:, None]  # and which frame it is
+        return (one_hot(seen, 10) * weight / (1 + seen[:, None])).log_softmax(1)[None]
 
-    costs = unsettled(log_posteriors, 1, FRAMES, torch.tensor([12]))
-    assert costs.shape == (1, 12, FRAMES + 1) and (costs > 1).all()
-    for phase in range(FRAMES + 1):
-        band = FixedLookahead("chunked", 1, FRAMES, phase=phase).bands(12)[0]
-        assert band.sum(1).tolist() == [
-            FRAMES - (i + phase) % (FRAMES + 1) for i in range(12)
-        ]
+    full = log_posteriors(FixedLookahead("full", 1))[0]
+
+    def distance(i, seen):
+        other = one_hot(torch.tensor(seen), 10) * (1.0 + i) / (1 + seen)
+        return float((full[i].exp() * (full[i] - other.log_softmax(0))).sum())
+
+    costs = measure_costs(log_posteriors, 1, FRAMES, torch.tensor([12]))
+    for s in range(12):
+        for more in range(min(FRAMES, 11 - s) + 1):
+            expected = sum(distance(s + a, more - a) for a in range(more + 1))
+            assert float(costs.segments[0, s, more]) == pytest.approx(
+                expected, abs=1e-4
+            )
+    for i in range(12 - FRAMES):
+        expected = [distance(i, d) for d in range(FRAMES + 1)]
+        assert costs.rows[0, i].tolist() == pytest.approx(expected, abs=1e-4)

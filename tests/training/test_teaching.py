@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from espnet_dynlook.lookahead.dynamic import SCHEDULERS, DynamicLookahead
+from espnet_dynlook.lookahead.settling import Costs
 from espnet_dynlook.training.loading import safe_load
 from espnet_dynlook.training.teaching import Lesson, teach
 
@@ -24,12 +25,18 @@ def needy_lessons(number, layers):
         x = 0.1 * torch.randn(2, 40, SIZE, generator=generator)
         flagged = torch.rand(2, 40, generator=generator) < 0.15
         x[flagged] += torch.tensor([1.0, -1.0, 0, 0, 0, 0])
-        costs = torch.zeros(2, 40, FRAMES + 1)
-        costs[flagged] = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0])
+        rows = torch.zeros(2, 40, FRAMES + 1)
+        rows[flagged] = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0])
         lengths = torch.tensor([40, 33])
-        costs[1, 33:] = 0.0
-        inputs = {layer: x for layer in layers}
-        found.append(Lesson(inputs, costs, lengths))
+        rows[1, 33:] = 0.0
+        segments = torch.full_like(rows, torch.inf)
+        for b, length in enumerate(lengths.tolist()):
+            for s in range(length):
+                for more in range(min(FRAMES, length - 1 - s) + 1):
+                    own = [rows[b, s + a, more - a] for a in range(more + 1)]
+                    segments[b, s, more] = torch.stack(own).sum()
+        costs = Costs(segments, rows, lengths)
+        found.append(Lesson({layer: x for layer in layers}, costs))
     return found
 
 
