@@ -172,6 +172,42 @@ class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
         position = by_key / math.sqrt(self.d_k)
         return self._attend(q + self.pos_bias_u[:, None], k, v, position, mask)
 
+    def position_scores(self, q: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+        """Return what relative positions add to the scores of some rows.
+
+        Args:
+            q: Queries without bias (#batch, head, rows, d_k).
+            distance: Row minus key (#batch, rows, keys).
+
+        Returns:
+            (#batch, head, rows, keys).
+        """
+        low, high = int(distance.min()), int(distance.max())
+        between = torch.arange(low, high + 1, device=q.device)
+        p = self.linear_pos(sinusoids(between, self.h * self.d_k).to(q.dtype))
+        p = p.view(-1, self.h, self.d_k).transpose(0, 1)  # (head, distances, d_k)
+        by_distance = (q + self.pos_bias_v[:, None]) @ p.transpose(-2, -1)
+        at = (distance - low)[:, None].expand(-1, self.h, -1, -1)
+        scores = by_distance.gather(3, at)
+        if self.zero_triu:
+            scores = scores.masked_fill(distance[:, None] < 0, 0.0)
+        return scores / math.sqrt(self.d_k)
+
+
+def sinusoids(position: torch.Tensor, size: int) -> torch.Tensor:
+    """Return the sines and cosines of positions, as ESPnet's encodings have them.
+
+    Args:
+        position: Of any sign (...).
+        size: Even.
+
+    Returns:
+        (..., size), float32.
+    """
+    steps = torch.arange(0, size, 2, dtype=torch.float32, device=position.device)
+    angle = position.float()[..., None] * torch.exp(steps * -(math.log(10000.0) / size))
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)
+
 
 def distances_to_keys(scores: torch.Tensor) -> torch.Tensor:
     """Read scores by distance as scores by key, without copying.

@@ -10,6 +10,11 @@ import torch
 
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.encoder.masks import Kind, LayerMasks
+from espnet_dynlook.encoder.streaming import (
+    EncoderState,
+    StreamingEncoder,
+    restarted,
+)
 from espnet_dynlook.encoder.subsampling import (
     CONVOLUTIONAL,
     FrameArithmetic,
@@ -287,6 +292,55 @@ class DynlookEncoder(AbsEncoder):
         if self.normalize_before:
             x = self.after_norm(x)
         return ((x, outputs) if outputs else x), olens, None
+
+    def initial_state(self, batch_size: int = 1) -> EncoderState:
+        """Return the state of streams that have heard nothing.
+
+        Raises:
+            ValueError: the encoder cannot stream, or is in training mode.
+        """
+        return StreamingEncoder(self).begin(batch_size)
+
+    def step(
+        self,
+        state: EncoderState,
+        feats: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        final: bool | torch.Tensor = False,
+        ctc: CTC | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, EncoderState]:
+        """Encode further frames of streams.
+
+        What all calls return together is what ``forward`` returns for the whole.
+
+        Args:
+            state: From ``initial_state`` or the call before; it stays as it is.
+            feats: New features (B, N, input_size).
+            lengths: How many of them are each stream's (B,), 0 where it pauses; None:
+                all.
+            final: Whether streams end with these, for all or (B,) bool.
+            ctc: CTC module, for self-conditioning on intermediate CTC.
+
+        Returns:
+            Output frames that became final (B, n, output_size), 0 past a stream's
+            number; how many of each stream (B,); the state for the next call, whose
+            ``latency`` says how many frames each of them had to wait for.
+
+        Raises:
+            ValueError: shapes or lengths do not fit, a stream that has ended gets more
+                frames, the input has NaN or infinite values, or the encoder cannot
+                stream.
+        """
+        return StreamingEncoder(self).step(state, feats, lengths, final, ctc)
+
+    def restart(self, state: EncoderState, streams: torch.Tensor) -> EncoderState:
+        """Return a state in which some streams begin anew.
+
+        Args:
+            state: Of all streams.
+            streams: Which (B,) bool.
+        """
+        return restarted(state, streams.to(state.over))
 
     def _embed(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if self.embed is None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.encoder.ragged import take
 
 ConvolutionModule: Any = espnet_nets(
     "pytorch_backend.conformer.convolution"
@@ -49,9 +50,43 @@ class CausalConvolutionModule(ConvolutionModule):
         Returns:
             Output tensor (#batch, time, channels).
         """
-        x = F.glu(self.pointwise_conv1(x.transpose(1, 2)), dim=1)
+        x = self._gated(x)
         if padding is not None:
             x = x.masked_fill(padding[:, None], 0.0)
-        x = self.depthwise_conv(F.pad(x, self.padding))
+        return self._convolved(F.pad(x, self.padding))
+
+    def initial_past(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the past of streams that begin (#batch, kernel_size - 1, channels).
+
+        Args:
+            like: Tensor (#batch, ...) of their device and dtype.
+        """
+        return like.new_zeros(
+            like.shape[0], self.padding[0], self.pointwise_conv2.out_channels
+        )
+
+    def step(
+        self, x: torch.Tensor, past: torch.Tensor, counts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Convolve further rows of streams; only causal.
+
+        Args:
+            x: Input tensor (#batch, time, channels), rows of a stream at the left.
+            past: From the call before, or ``initial_past``.
+            counts: Rows of each stream (#batch,).
+
+        Returns:
+            Output tensor (#batch, time, channels); the past for the next call.
+        """
+        both = torch.cat((past, self._gated(x).transpose(1, 2)), dim=1)
+        out = self._convolved(both.transpose(1, 2))
+        index = torch.arange(past.shape[1], device=counts.device) + counts[:, None]
+        return out, take(both, index)
+
+    def _gated(self, x: torch.Tensor) -> torch.Tensor:
+        return F.glu(self.pointwise_conv1(x.transpose(1, 2)), dim=1)
+
+    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.depthwise_conv(x)
         x = self.pointwise_conv2(self.activation(self.norm(x)))
         return x.transpose(1, 2)

@@ -8,12 +8,14 @@ lengths come from it (ESPnet 202511 slices them out of the padding mask instead,
 gives an utterance more frames in a padded batch than alone), and so does latency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.encoder.attention import sinusoids
 
 _subsampling = espnet_nets("pytorch_backend.transformer.subsampling")
 TooShortUttError = _subsampling.TooShortUttError
@@ -118,3 +120,67 @@ def input_layer_module(
         )
     assert pos_enc is not None
     return torch.nn.Sequential(*parts, pos_enc)
+
+
+_embedding = espnet_nets("pytorch_backend.transformer.embedding")
+Rows = Callable[[torch.Tensor], torch.Tensor]
+
+
+def around_positions(
+    embed: torch.nn.Module | None,
+) -> tuple[Rows, Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None, Rows]:
+    """Take an input layer apart, so that its positions can begin anywhere.
+
+    Args:
+        embed: As ``input_layer_module`` returns it, a layer without positions, or None.
+
+    Returns:
+        What comes before the positions, frames in and out; the positions, called with
+        frames (B, T, size) and the number of the first one (B,), or None; what follows.
+    """
+
+    def same(x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    if embed is None:
+        return same, None, same
+    if isinstance(embed, tuple(c for c, _ in CONVOLUTIONAL.values())):
+        # ESPnet has them beside the linear layer or behind it in a Sequential.
+        beside = getattr(embed, "pos_enc", None)
+        parts: Any = embed.out
+        *linear, positions = (parts, beside) if beside is not None else parts
+
+        def convolve(x: torch.Tensor) -> torch.Tensor:
+            if isinstance(embed, _subsampling.Conv1dSubsampling2):
+                x = embed.conv(x.transpose(1, 2)).transpose(1, 2)
+            else:
+                x = embed.conv(x[:, None]).transpose(1, 2).flatten(2)  # type: ignore
+            for layer in linear:
+                x = layer(x)
+            return x
+
+        return convolve, _from(positions), same
+    if not isinstance(embed, torch.nn.Sequential):
+        return embed, None, same
+    place = [n for n, part in enumerate(embed) if hasattr(part, "extend_pe")]
+    if not place:
+        return embed, None, same
+    at = place[0]
+    return embed[:at], _from(embed[at]), embed[at + 1 :]
+
+
+def _from(
+    encoding: Any,
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return ESPnet's positional encoding as a function of frames and the first one."""
+
+    def positions(x: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+        if isinstance(encoding, _embedding.RelPositionalEncoding):
+            return x * encoding.xscale
+        number = first[:, None] + torch.arange(x.shape[1], device=x.device)
+        added = sinusoids(number, x.shape[2]).to(x.dtype)
+        if isinstance(encoding, _embedding.ScaledPositionalEncoding):
+            return x + encoding.alpha * added
+        return x * encoding.xscale + added
+
+    return positions

@@ -107,6 +107,7 @@ class DynamicLookahead(torch.nn.Module):
             raise ValueError(f"scheduler_lr_factor={lr_factor} must be above 0, like 3")
         self.num_layers = num_layers
         self.frames = frames
+        self.name_of_scheduler = scheduler
         self.shared = scheduler == "segment"  # one decision for all layers
         self.share_wait = share_wait
         self.detach = detach
@@ -190,6 +191,25 @@ class DynamicLookahead(torch.nn.Module):
             scheduler = self.segments if self.shared else self.layers[str(layer)]
             return scheduler(x, x.new_tensor(self.wait))
 
+    def rounded_rows(self, z: torch.Tensor) -> torch.Tensor:
+        """Return which frames each row waits for by itself, (B, T, R) bool.
+
+        Args:
+            z: Logits of a ``frame`` or ``sequential`` scheduler (B, T, R).
+        """
+        log_gates = torch.nn.functional.logsigmoid(z.detach() / self.temperature)
+        return contiguous_log_band(log_gates).exp() >= 0.5
+
+    @property
+    def decides_at_once(self) -> bool:
+        """Whether a row knows when it arrives how long it will wait."""
+        return self.name_of_scheduler == "frame"
+
+    @property
+    def context(self) -> int:
+        """Frames before its own that a decision about segments looks at."""
+        return self.segments.depthwise.kernel_size[0] - 1
+
     @torch.no_grad()
     def shift(self, offset: float) -> None:
         """Add to all logits: above 0 for more waiting."""
@@ -209,14 +229,14 @@ class DynamicLookahead(torch.nn.Module):
         """Turn logits (B, T, R) into waits of their own for every row."""
         tau = self.temperature
         valid = inside(z.shape[1], self.frames, lengths)
-        log_gates = torch.nn.functional.logsigmoid(z.detach() / tau)
-        hard = _rounded(contiguous_log_band(log_gates).exp() * valid)
+        gates = torch.sigmoid(z.detach() / tau)
+        hard = (self.rounded_rows(z) & valid).to(z.dtype)
         soft = contiguous_log_band(
             torch.nn.functional.logsigmoid(self._noisy(z) / tau)
         ).exp()
         soft = soft * valid
         before = torch.nn.functional.pad(hard[:, :, :-1], (1, 0), value=1.0) > 0
-        return self._waits(soft, hard, _rounded(soft), log_gates.exp(), before & valid)
+        return self._waits(soft, hard, _rounded(soft), gates, before & valid)
 
     def _segment_waits(self, z: torch.Tensor, lengths: torch.Tensor) -> Waits:
         """Turn logits (B, T, R) into segments."""
