@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.closing import close_band
 from espnet_dynlook.lookahead.compute import user_perceived_latency
 from espnet_dynlook.lookahead.trace import LookaheadTrace
 from espnet_dynlook.model.latency import LatencyConf, build_penalty
-from espnet_dynlook.model.timing import FrontendTiming
 from espnet_dynlook.model.transducer import torchaudio_transducer_loss
 
 with espnet_imports():

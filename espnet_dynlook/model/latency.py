@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.compute import check_compute_budget, work_per_layer
 from espnet_dynlook.lookahead.penalty import LatencyPenalty
-from espnet_dynlook.model.timing import FrontendTiming
 
 #: A mean wait of fewer frames is a causal model.
 COLLAPSED = 0.3

@@ -16,8 +16,8 @@ import torchaudio.functional
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
+from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.kinds import FixedLookahead
-from espnet_dynlook.model.timing import FrontendTiming
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Utterance, Word, from_trace
 from espnet_dynlook.plots.words import aligned, read_words, recognised

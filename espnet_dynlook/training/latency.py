@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from espnet_dynlook.model.timing import FrontendTiming
+from espnet_dynlook.frontend.timing import FrontendTiming
 
 __all__ = ["FrontendTiming", "frame_latencies", "latency_statistic", "time_to_end"]
 

@@ -42,7 +42,7 @@ class FrontendTiming:
         logmel: Any = getattr(frontend, "logmel", None)
         rate = getattr(logmel, "mel_options", {}).get("sr", 16000)
         self.fs = int(rate if ahead is None else frontend.fs)
-        self.waits_for_end = _waits_for_end(model)
+        self.waits_for_end = waits_for_end(model)
         self.warning: str | None = None
         if self.waits_for_end is not None:
             self.warning = (
@@ -65,7 +65,7 @@ class FrontendTiming:
         return encoder.constant_ms(self.hop_length, self.fs, self.win_length)
 
 
-def _waits_for_end(model: torch.nn.Module) -> str | None:
+def waits_for_end(model: torch.nn.Module) -> str | None:
     """Say which part of a model may use the whole utterance, or None.
 
     Only parts that are known to look ahead by a fixed time pass: ESPnet's log-mel front

@@ -1,0 +1,1 @@
+"""Recognition of speech that is still coming in."""
