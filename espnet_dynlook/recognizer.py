@@ -25,6 +25,7 @@ from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
 from espnet_dynlook.search.prefix_beam import PrefixBeam
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.packed import unpacked
 
 #: Utterances in one batch.
 BATCH = 16
@@ -165,6 +166,20 @@ class Recognizer:
         if wait is not None:
             model.encoder.set_wait(wait)
         return cls(model, args.token_type, beam)
+
+    @classmethod
+    def from_zip(cls, archive: str | Path, **options: Any) -> Recognizer:
+        """Load a packed model, as the recipes' stage "Packing" writes it.
+
+        Args:
+            archive: The zip. Nothing of it is executed, or left on the disk.
+            options: As for ``from_files``.
+
+        Raises:
+            PackedModelError: it is damaged, or tries what a model has no need of.
+        """
+        with unpacked(archive) as (train_config, model_file):
+            return cls.from_files(train_config, model_file, **options)
 
     def transcribe(self, audio: Audio) -> Result:
         """Transcribe one utterance.

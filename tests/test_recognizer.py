@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
-from hub_data import CONFIG, FS, TOKENS, tone
+from recogniser_files import FS, speech, write_model
 
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.streaming.frontend import CannotStream
@@ -22,33 +21,6 @@ KINDS = {
 def files(request, tmp_path_factory):
     """Return configuration and checkpoint of a model that says many things."""
     return write_model(tmp_path_factory.mktemp("model"), KINDS[request.param])
-
-
-def write_model(folder, encoder_conf=(), **changes):
-    from espnet_dynlook.task import DynlookASRTask
-
-    config = {**CONFIG, "decoder": None, "token_list": TOKENS, "token_type": "char"}
-    config.update(changes)
-    config["model_conf"] = {"ctc_weight": 1.0}
-    config["encoder_conf"] = {**CONFIG["encoder_conf"], **dict(encoder_conf)}
-    parser = DynlookASRTask.get_parser()
-    parser.set_defaults(**config)
-    args = parser.parse_args(["--output_dir", str(folder)])
-    torch.manual_seed(0)
-    model = DynlookASRTask.build_model(args)
-    with torch.no_grad():  # not the blank everywhere
-        model.ctc.ctc_lo.weight *= 30
-        model.ctc.ctc_lo.bias[0] -= 1
-    torch.save(model.state_dict(), folder / "model.pth")
-    plain = {k: v for k, v in vars(args).items() if not callable(v)}
-    (folder / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
-    return folder / "config.yaml", folder / "model.pth"
-
-
-def speech(seed, seconds=1.0):
-    rng = np.random.default_rng(seed)
-    parts = [tone(x, FS // 8, rng) for x in rng.choice(list("abc"), int(8 * seconds))]
-    return torch.tensor(np.concatenate(parts), dtype=torch.float32)
 
 
 def stream(recognizer, samples, draw, sizes):

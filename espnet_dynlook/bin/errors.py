@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 
 from espnet_dynlook.config import ConfigError
+from espnet_dynlook.streaming.frontend import CannotStream
 from espnet_dynlook.training.annealing import LookaheadNotLearned
 from espnet_dynlook.training.checkpoint import CheckpointNotWritten
 from espnet_dynlook.training.loading import CheckpointMismatch
 from espnet_dynlook.training.lock import FolderInUse
+from espnet_dynlook.training.packed import PackedModelError
 
 #: What the user can put right; anything else keeps its traceback.
 EXPECTED = (
@@ -17,6 +19,8 @@ EXPECTED = (
     CheckpointMismatch,
     CheckpointNotWritten,
     LookaheadNotLearned,
+    CannotStream,
+    PackedModelError,
 )
 
 

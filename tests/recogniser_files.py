@@ -1,0 +1,35 @@
+"""A model that says many things, as files; and speech for it."""
+
+import numpy as np
+import torch
+import yaml
+from hub_data import CONFIG, FS, TOKENS, tone
+
+__all__ = ["FS", "speech", "write_model"]
+
+
+def write_model(folder, encoder_conf=(), **changes):
+    from espnet_dynlook.task import DynlookASRTask
+
+    config = {**CONFIG, "decoder": None, "token_list": TOKENS, "token_type": "char"}
+    config.update(changes)
+    config["model_conf"] = {"ctc_weight": 1.0}
+    config["encoder_conf"] = {**CONFIG["encoder_conf"], **dict(encoder_conf)}
+    parser = DynlookASRTask.get_parser()
+    parser.set_defaults(**config)
+    args = parser.parse_args(["--output_dir", str(folder)])
+    torch.manual_seed(0)
+    model = DynlookASRTask.build_model(args)
+    with torch.no_grad():  # not the blank everywhere
+        model.ctc.ctc_lo.weight *= 30
+        model.ctc.ctc_lo.bias[0] -= 1
+    torch.save(model.state_dict(), folder / "model.pth")
+    plain = {k: v for k, v in vars(args).items() if not callable(v)}
+    (folder / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
+    return folder / "config.yaml", folder / "model.pth"
+
+
+def speech(seed, seconds=1.0):
+    rng = np.random.default_rng(seed)
+    parts = [tone(x, FS // 8, rng) for x in rng.choice(list("abc"), int(8 * seconds))]
+    return torch.tensor(np.concatenate(parts), dtype=torch.float32)
