@@ -15,6 +15,12 @@ def rows(width: int, counts: torch.Tensor) -> torch.Tensor:
     return torch.arange(width, device=counts.device) < counts[:, None]
 
 
+def in_step(counts: torch.Tensor) -> int | None:
+    """Return the number of rows where all streams have the same, else None."""
+    first = int(counts[0])
+    return first if len(counts) == 1 or bool((counts == first).all()) else None
+
+
 def append(
     old: torch.Tensor, counts: torch.Tensor, new: torch.Tensor, added: torch.Tensor
 ) -> torch.Tensor:
@@ -31,6 +37,9 @@ def append(
     """
     if not int(added.max()):
         return old
+    old_rows, new_rows = in_step(counts), in_step(added)
+    if old_rows is not None and new_rows is not None:
+        return torch.cat((old[:, :old_rows], new[:, :new_rows]), dim=1)
     width = int((counts + added).max())
     index = torch.arange(width, device=counts.device) - counts[:, None]
     both = torch.cat((old, new), dim=1)
@@ -51,6 +60,9 @@ def drop(old: torch.Tensor, counts: torch.Tensor, first: torch.Tensor) -> torch.
     """
     if not int(first.max()):
         return old
+    begin, end = in_step(first), in_step(counts)
+    if begin is not None and end is not None:
+        return old[:, begin:end]
     width = int((counts - first).max())
     index = torch.arange(width, device=counts.device) + first[:, None]
     return take(old, index.clamp(max=max(old.shape[1] - 1, 0)))
