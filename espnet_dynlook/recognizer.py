@@ -23,6 +23,7 @@ from espnet_dynlook.metrics.delay import (
 )
 from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
 from espnet_dynlook.search.prefix_beam import PrefixBeam
+from espnet_dynlook.search.transducer import GreedyTransducer
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.packed import unpacked
@@ -85,7 +86,7 @@ class Result:
 
 
 class Recognizer:
-    """A trained CTC model of this plugin, offline and streaming by the same path.
+    """A trained CTC model or transducer, offline and streaming by one path.
 
     Args:
         model: ESPnet's ASR model.
@@ -117,7 +118,13 @@ class Recognizer:
         self.token_type = token_type
         self.tokens = list(model.token_list)
         search: Search = GreedyCTC(model.blank_id)
-        if beam != 1:
+        if model.use_transducer_decoder:
+            if beam != 1:
+                raise ValueError(f"beam={beam}: transducers are searched greedily: 1")
+            search = GreedyTransducer(
+                model.decoder, model.joint_network, model.blank_id
+            )
+        elif beam != 1:
             search = PrefixBeam.begin(beam, blank=model.blank_id)
         self.pipeline = Pipeline(model, search)
         timing = FrontendTiming(model)

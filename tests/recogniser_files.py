@@ -13,7 +13,10 @@ def write_model(folder, encoder_conf=(), **changes):
 
     config = {**CONFIG, "decoder": None, "token_list": TOKENS, "token_type": "char"}
     config.update(changes)
-    config["model_conf"] = {"ctc_weight": 1.0}
+    transducer = config["decoder"] == "transducer"
+    config["model_conf"] = {"ctc_weight": 0.3 if transducer else 1.0}
+    if transducer:
+        config["model_conf"].update(report_cer=False, report_wer=False)
     config["encoder_conf"] = {**CONFIG["encoder_conf"], **dict(encoder_conf)}
     parser = DynlookASRTask.get_parser()
     parser.set_defaults(**config)
@@ -21,8 +24,9 @@ def write_model(folder, encoder_conf=(), **changes):
     torch.manual_seed(0)
     model = DynlookASRTask.build_model(args)
     with torch.no_grad():  # not the blank everywhere
-        model.ctc.ctc_lo.weight *= 30
-        model.ctc.ctc_lo.bias[0] -= 1
+        last = model.joint_network.lin_out if transducer else model.ctc.ctc_lo
+        last.weight *= 30
+        last.bias[0] -= 1
     torch.save(model.state_dict(), folder / "model.pth")
     plain = {k: v for k, v in vars(args).items() if not callable(v)}
     (folder / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")

@@ -1,25 +1,92 @@
 # Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
 
-"""Greedy transducer decoding that knows when it emitted what."""
+"""Greedy transducer decoding that knows when it emitted what, and goes on."""
 
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.search.greedy import BestPath
+from espnet_dynlook.search.incremental import Token
 
 with espnet_imports():
     from espnet2.asr.transducer.beam_search_transducer import Hypothesis
 
 
-def greedy_transducer(
-    enc: torch.Tensor, decoder: Any, joint_network: Any, blank: int = 0
-) -> BestPath:
-    """Take the best label of every frame, at most one a frame.
+@dataclass(frozen=True)
+class GreedyTransducer:
+    """The best label of every frame, at most one a frame.
 
     ESPnet's greedy search (``BeamSearchTransducer`` with ``beam_size=1``), which says
     nothing of frames.
+
+    Attributes:
+        decoder: ESPnet's prediction network.
+        joint_network: ESPnet's joint network.
+        blank: Index of the blank.
+        tokens: So far.
+        score: Log-probability of the tokens.
+        frames: Frames so far.
+        said: What the prediction network says after the last token; None before the
+            first frame.
+        memory: Its state there.
+    """
+
+    decoder: Any
+    joint_network: Any
+    blank: int = 0
+    tokens: list[Token] = field(default_factory=list)
+    score: float = 0.0
+    frames: int = 0
+    said: torch.Tensor | None = None
+    memory: Any = None
+
+    @property
+    def stable(self) -> int:
+        """All tokens: a greedy search never takes anything back."""
+        return len(self.tokens)
+
+    def step(self, frames: torch.Tensor) -> "GreedyTransducer":
+        """Go on with encoder output (n, D)."""
+        tokens, score = list(self.tokens), self.score
+        said, memory = self.said, self.memory
+        if said is None:
+            self.decoder.set_device(frames.device)
+            said, memory = self._predict([], self.decoder.init_state(1))
+        for number, frame in enumerate(frames, self.frames):
+            log_probs = torch.log_softmax(self.joint_network(frame, said), dim=-1)
+            value, token = log_probs.max(dim=-1)
+            if int(token) == self.blank:
+                continue
+            tokens.append(Token(int(token), number, math.exp(float(value))))
+            score += float(value)
+            said, memory = self._predict([one.token for one in tokens], memory)
+        return GreedyTransducer(
+            self.decoder,
+            self.joint_network,
+            self.blank,
+            tokens,
+            score,
+            self.frames + len(frames),
+            said,
+            memory,
+        )
+
+    def _predict(self, tokens: list[int], state: Any) -> tuple[torch.Tensor, Any]:
+        """Return what is said after tokens, the last of which is new, and the state."""
+        labels = [self.blank, *tokens]
+        hypothesis = Hypothesis(score=0.0, yseq=labels, dec_state=state)
+        out, after, _ = self.decoder.score(hypothesis, {})
+        return out, after
+
+
+def greedy_transducer(
+    enc: torch.Tensor, decoder: Any, joint_network: Any, blank: int = 0
+) -> BestPath:
+    """Search a whole utterance; see ``GreedyTransducer``.
 
     Args:
         enc: Encoder output (T, D) of one utterance.
@@ -30,19 +97,6 @@ def greedy_transducer(
     Returns:
         Tokens, the frame that emitted each, and the score of the tokens.
     """
-    decoder.set_device(enc.device)
-    hypothesis = Hypothesis(score=0.0, yseq=[blank], dec_state=decoder.init_state(1))
-    cache: dict[Any, Any] = {}
-    dec_out, state, _ = decoder.score(hypothesis, cache)
-    frames: list[int] = []
-    for number, frame in enumerate(enc):
-        log_probs = torch.log_softmax(joint_network(frame, dec_out), dim=-1)
-        score, token = log_probs.max(dim=-1)
-        if int(token) == blank:
-            continue
-        frames.append(number)
-        hypothesis.yseq.append(int(token))
-        hypothesis.score += float(score)
-        hypothesis.dec_state = state
-        dec_out, state, _ = decoder.score(hypothesis, cache)
-    return BestPath(hypothesis.yseq[1:], frames, float(hypothesis.score))
+    found = GreedyTransducer(decoder, joint_network, blank).step(enc)
+    tokens = [one.token for one in found.tokens]
+    return BestPath(tokens, [one.frame for one in found.tokens], found.score)

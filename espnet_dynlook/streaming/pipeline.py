@@ -37,12 +37,12 @@ class PipelineState:
 
 
 class Pipeline:
-    """Front end, encoder and CTC search of a model, packet by packet.
+    """Front end, encoder and search of a model, packet by packet.
 
     Args:
-        model: ESPnet's ASR model with an encoder of this plugin and a CTC head, in
-            evaluation mode.
-        search: What is known before the first frame.
+        model: ESPnet's ASR model with an encoder of this plugin, in evaluation mode.
+        search: What is known before the first frame: of a transducer, where the model
+            is one, else of its CTC head.
 
     Attributes:
         frontend: Makes the features.
@@ -52,9 +52,11 @@ class Pipeline:
     """
 
     def __init__(self, model: Any, search: Search):
-        if model.ctc is None:
+        self.transducer = bool(model.use_transducer_decoder)
+        if model.ctc is None and not self.transducer:
             raise CannotStream(
-                "the model has no CTC head (ctc_weight: 0), which streaming reads"
+                "the model has no CTC head (ctc_weight: 0), which streaming reads, and "
+                "is no transducer"
             )
         if not hasattr(model.encoder, "initial_state"):
             raise CannotStream(
@@ -138,10 +140,11 @@ class Pipeline:
                 torch.tensor([front.over for front in fronts]),
                 ctc=self.model.ctc,
             )
-            log_probs = self.model.ctc.log_softmax(out).float().cpu()
+            if not self.transducer:
+                out = self.model.ctc.log_softmax(out).float().cpu()
             searches, waited = [], []
             for n, count in enumerate(olens.tolist()):
-                searches.append(state.searches[n].step(log_probs[n, :count]))
+                searches.append(state.searches[n].step(out[n, :count]))
                 waited.append(encoder.latency[n, :count].cpu())
         else:
             encoder, searches = state.encoder, list(state.searches)

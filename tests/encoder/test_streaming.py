@@ -9,6 +9,8 @@ import torch
 from espnet_dynlook.encoder.conformer import DynlookConformerEncoder
 from espnet_dynlook.encoder.transformer import DynlookTransformerEncoder
 
+pytestmark = pytest.mark.host
+
 DIM = 20
 KINDS = (
     {"lookahead": "causal"},
