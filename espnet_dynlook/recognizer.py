@@ -24,6 +24,7 @@ from espnet_dynlook.metrics.delay import (
 from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
 from espnet_dynlook.search.prefix_beam import PrefixBeam
 from espnet_dynlook.search.transducer import GreedyTransducer
+from espnet_dynlook.search.transducer_beam import TransducerBeam
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.packed import unpacked
@@ -91,7 +92,7 @@ class Recognizer:
     Args:
         model: ESPnet's ASR model.
         token_type: char, bpe or word.
-        beam: Labellings that the prefix beam search keeps; 1: greedy.
+        beam: Labellings that a beam search keeps; 1: greedy.
 
     Attributes:
         fs: Samples per second of the audio that it takes.
@@ -119,11 +120,10 @@ class Recognizer:
         self.tokens = list(model.token_list)
         search: Search = GreedyCTC(model.blank_id)
         if model.use_transducer_decoder:
+            networks = (model.decoder, model.joint_network)
+            search = GreedyTransducer(*networks, model.blank_id)
             if beam != 1:
-                raise ValueError(f"beam={beam}: transducers are searched greedily: 1")
-            search = GreedyTransducer(
-                model.decoder, model.joint_network, model.blank_id
-            )
+                search = TransducerBeam(*networks, beam, model.blank_id)
         elif beam != 1:
             search = PrefixBeam.begin(beam, blank=model.blank_id)
         self.pipeline = Pipeline(model, search)

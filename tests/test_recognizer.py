@@ -43,13 +43,7 @@ def stream(recognizer, samples, draw, sizes):
 @pytest.fixture(params=[1, 4])
 def searching(files, request):
     """Return recognisers that search greedily and with a beam."""
-    if request.param == 1:
-        return Recognizer.from_files(*files)
-    try:
-        return Recognizer.from_files(*files, beam=request.param)
-    except ValueError as error:
-        assert "transducers are searched greedily" in str(error)
-        return Recognizer.from_files(*files)
+    return Recognizer.from_files(*files, beam=request.param)
 
 
 def test_streamed_equals_transcribed(searching):

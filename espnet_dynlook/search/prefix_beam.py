@@ -7,7 +7,7 @@ model.
 
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -67,6 +67,30 @@ class Emission:
     frame: int
     probability: float
     before: "Emission | None"
+
+
+def emitted(prefix: Prefix, emission: Emission | None) -> list[Token]:
+    """Return the tokens of a labelling with when they were emitted."""
+    found = []
+    for token in reversed(prefix.tokens()):
+        assert emission is not None
+        found.append(Token(token, emission.frame, emission.probability))
+        emission = emission.before
+    return found[::-1]
+
+
+def shared_length(prefixes: Sequence[Prefix]) -> int:
+    """Return the number of tokens at the beginning that all labellings share."""
+    shortest = min(prefix.length for prefix in prefixes)
+    at: set[Prefix] = set()
+    for prefix in prefixes:
+        while prefix.length > shortest:
+            assert prefix.before is not None
+            prefix = prefix.before
+        at.add(prefix)
+    while len(at) > 1:
+        at = {prefix.before for prefix in at if prefix.before is not None}
+    return at.pop().length
 
 
 @dataclass(frozen=True)
@@ -138,23 +162,12 @@ class PrefixBeam:
     @property
     def tokens(self) -> list[Token]:
         """Tokens of the best labelling."""
-        best = self.hypotheses[0]
-        found, at = [], best.emission
-        for token in reversed(best.prefix.tokens()):
-            assert at is not None
-            found.append(Token(token, at.frame, at.probability))
-            at = at.before
-        return found[::-1]
+        return emitted(self.hypotheses[0].prefix, self.hypotheses[0].emission)
 
     @property
     def stable(self) -> int:
         """Tokens at the beginning that all labellings share: the others are gone."""
-        shared = [one.prefix for one in self.hypotheses]
-        shortest = min(prefix.length for prefix in shared)
-        at = {_cut(prefix, shortest) for prefix in shared}
-        while len(at) > 1:
-            at = {prefix.before for prefix in at if prefix.before is not None}
-        return next(iter(at)).length
+        return shared_length([one.prefix for one in self.hypotheses])
 
     def step(self, frames: torch.Tensor) -> "PrefixBeam":
         """Go on with log-probabilities (n, V).
@@ -221,10 +234,3 @@ class PrefixBeam:
         ]
         made.sort(key=lambda one: -one.score)
         yield from made[: self.beam]
-
-
-def _cut(prefix: Prefix, length: int) -> Prefix:
-    while prefix.length > length:
-        assert prefix.before is not None
-        prefix = prefix.before
-    return prefix

@@ -55,7 +55,7 @@ class GreedyTransducer:
         said, memory = self.said, self.memory
         if said is None:
             self.decoder.set_device(frames.device)
-            said, memory = self._predict([], self.decoder.init_state(1))
+            said, memory = self._predict(self.blank, self.decoder.init_state(1))
         for number, frame in enumerate(frames, self.frames):
             log_probs = torch.log_softmax(self.joint_network(frame, said), dim=-1)
             value, token = log_probs.max(dim=-1)
@@ -63,7 +63,7 @@ class GreedyTransducer:
                 continue
             tokens.append(Token(int(token), number, math.exp(float(value))))
             score += float(value)
-            said, memory = self._predict([one.token for one in tokens], memory)
+            said, memory = self._predict(int(token), memory)
         return GreedyTransducer(
             self.decoder,
             self.joint_network,
@@ -75,10 +75,9 @@ class GreedyTransducer:
             memory,
         )
 
-    def _predict(self, tokens: list[int], state: Any) -> tuple[torch.Tensor, Any]:
-        """Return what is said after tokens, the last of which is new, and the state."""
-        labels = [self.blank, *tokens]
-        hypothesis = Hypothesis(score=0.0, yseq=labels, dec_state=state)
+    def _predict(self, token: int, state: Any) -> tuple[torch.Tensor, Any]:
+        """Return what is said after a token, and the state of that."""
+        hypothesis = Hypothesis(score=0.0, yseq=[token], dec_state=state)
         out, after, _ = self.decoder.score(hypothesis, {})
         return out, after
 
