@@ -216,9 +216,10 @@ class DynlookASRModel(ESPnetASRModel):
             for name in names:
                 setattr(self, name, None)
             with self.encoder.soft_masks():
-                # ESPnet changes lengths in place where a language token is prepended.
+                # ESPnet works in place: it normalizes features that come from outside,
+                # and changes lengths where a language token is prepended.
                 loss, _, _ = super().forward(
-                    speech, speech_lengths, text, text_lengths.clone(), **kwargs
+                    speech.clone(), speech_lengths, text, text_lengths.clone(), **kwargs
                 )
         finally:
             for name, calculator in calculators.items():

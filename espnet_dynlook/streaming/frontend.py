@@ -121,7 +121,7 @@ class StreamingFrontend:
         if self.normalize is None or not len(feats):
             return feats
         lengths = torch.tensor([len(feats)], device=feats.device)
-        return self.normalize(feats[None], lengths)[0][0]
+        return self.normalize(feats[None].clone(), lengths)[0][0]  # works in place
 
 
 class _LogMel:

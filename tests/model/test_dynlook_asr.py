@@ -50,6 +50,28 @@ def test_loss_without_the_penalty_is_espnets(tmp_path):
     torch.testing.assert_close(stats["loss_task"], loss.detach())
 
 
+def test_features_that_are_normalized_in_place_are_so_once(tmp_path):
+    """As ESPnet does with features that come from outside of the model."""
+
+    class InPlace(torch.nn.Module):
+        def forward(self, x, lengths):
+            x -= 3.0
+            return x, lengths
+
+    models = [build(tmp_path, **PRICE), build(tmp_path, model="espnet")]
+    generator = torch.Generator().manual_seed(0)
+    size = models[0].frontend.output_size()
+    features = 3.0 + torch.randn(2, 90, size, generator=generator)
+    given = {**batch(), "speech_lengths": torch.tensor([90, 70])}
+    models[1].load_state_dict(models[0].state_dict(), strict=False)
+    losses = []
+    for model in models:
+        model.frontend, model.normalize = None, InPlace()
+        _, stats, _ = model.eval()(**{**given, "speech": features.clone()})
+        losses.append(stats.get("loss_task", stats["loss"]))
+    torch.testing.assert_close(*losses)
+
+
 def test_intermediate_ctc_and_self_conditioning(tmp_path):
     encoder = {
         **DYNAMIC,

@@ -17,10 +17,12 @@ with espnet_imports():
 
 
 class Shift(torch.nn.Module):
-    """Stands for GlobalMVN, which reads its statistics from a file."""
+    """Stands for GlobalMVN, which reads its statistics from a file; in place, as it."""
 
     def forward(self, x, lengths):
-        return (x + 3.0) * 0.5, lengths
+        x += 3.0
+        x *= 0.5
+        return x, lengths
 
 
 Shift.__name__ = "GlobalMVN"
@@ -122,6 +124,16 @@ def test_states_are_values():
     once, _ = stream.push(state, samples[500:], final=True)
     again, _ = stream.push(state, samples[500:], final=True)
     assert torch.equal(once, again)
+
+
+def test_features_are_normalized_and_the_callers_stay_as_they_are():
+    stream = StreamingFrontend(model_of(None, Shift()))
+    packet = torch.randn(7, 5)
+    before = packet.clone()
+    found, state = stream.push(stream.begin(), packet)
+    assert torch.equal(packet, before)
+    torch.testing.assert_close(found, (packet + 3.0) * 0.5)
+    assert not state.over
 
 
 def test_what_cannot_stream_is_refused():
