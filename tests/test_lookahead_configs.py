@@ -66,6 +66,10 @@ def test_matrix_of_a_recipe_is_sound(path, monkeypatch):
     for experiment in experiments:
         conf = experiment.config()["encoder_conf"]
         kind = "random" if experiment.system == "parent" else experiment.system
-        assert kind.startswith(conf["lookahead"])
+        names = [conf["lookahead"]]
+        if names == ["dynamic"]:
+            names += [conf.get("lookahead_scheduler", "segment")]
+            names += [experiment.config()["model_conf"]["latency_loss"]]
+        assert kind.startswith(tuple(names))
         assert experiment.checkpoint().name.endswith(".ave.pth")
     assert yaml.safe_load(path.read_text())["reference"] in matrix.systems

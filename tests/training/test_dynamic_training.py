@@ -28,7 +28,7 @@ def config_file(corpus, path, encoder_conf=(), **model_conf):
         lookahead="dynamic",
         lookahead_frames=4,
         scheduler_anneal=0.5,
-        scheduler_bias=6.0,  # in so few steps, nothing learned decides
+        scheduler_bias=20.0,  # in so few steps, nothing learned decides
     )
     config["encoder_conf"].update(encoder_conf)
     config["max_epoch"] = EPOCHS
