@@ -43,7 +43,7 @@ MATRIX = {
     "systems": {
         "dynamic": {
             # In so few steps, nothing learned decides.
-            "encoder_conf": {"lookahead": "dynamic", "scheduler_bias": 20.0},
+            "encoder_conf": {"lookahead": "dynamic", "scheduler_lr_factor": 1e-4},
             "model": "dynlook",
             "model_conf": {"latency_loss": "relative"},
         },
