@@ -75,7 +75,8 @@ class DynamicLookahead(torch.nn.Module):
         noise: Scale of the logistic noise that training adds to the logits.
         tau: Temperature of the gates at the beginning and at the end.
         anneal: Fraction of the training after which masks are rounded, with
-            straight-through gradients.
+            straight-through gradients; 0: from the beginning, for a scheduler that
+            has been taught.
         lr_factor: What the schedulers' learning rate is multiplied by.
 
     Raises:
@@ -137,7 +138,9 @@ class DynamicLookahead(torch.nn.Module):
     def temperature(self) -> float:
         """Temperature of the gates now: falls exponentially until the rounding."""
         start, end = self.tau
-        return start * (end / start) ** min(float(self.progress) / self.anneal, 1.0)
+        if self.annealed:
+            return end
+        return start * (end / start) ** (float(self.progress) / self.anneal)
 
     def set_progress(self, progress: float) -> None:
         """Set how much of the training is done, in [0, 1]."""
@@ -334,8 +337,8 @@ def _check(
             f"scheduler_tau={list(tau)} must be two temperatures above 0, the first at "
             "the beginning and not lower, like [1.0, 0.2]"
         )
-    if not 0 < anneal <= 1:
+    if not 0 <= anneal <= 1:
         raise ValueError(
-            f"scheduler_anneal={anneal} must be above 0 and at most 1, the whole "
-            "training, like 0.8"
+            f"scheduler_anneal={anneal} must be from 0 (rounded from the beginning) to "
+            "1, the whole training, like 0.8"
         )

@@ -130,6 +130,12 @@ def test_temperature_falls_exponentially_until_the_rounding():
     assert found == pytest.approx([1.0, 0.5, 0.25, 0.25])
 
 
+def test_without_annealing_masks_are_rounded_from_the_beginning():
+    dynamic = make("frame", anneal=0.0, tau=[1.0, 0.25])
+    assert dynamic.annealed and dynamic.temperature == 0.25
+    assert set(decide(dynamic).band.unique().tolist()) == {0.0, 1.0}
+
+
 def test_progress_is_a_float_buffer():
     """Averaging checkpoints sums integers; the mean of progress stays a progress."""
     state = make().state_dict()
@@ -183,7 +189,7 @@ def test_undecided_gates_are_counted_where_a_decision_was_reached():
         ({"tau": [1.0, 0.0]}, "temperatures above 0"),
         ({"tau": [0.2, 1.0]}, "the first at the beginning"),
         ({"tau": [1.0]}, "two temperatures"),
-        ({"anneal": 0.0}, "scheduler_anneal=0.0"),
+        ({"anneal": -0.1}, "scheduler_anneal=-0.1"),
         ({"anneal": 1.5}, "the whole training"),
         ({"lr_factor": 0.0}, "scheduler_lr_factor=0.0"),
     ],
