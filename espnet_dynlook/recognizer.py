@@ -15,40 +15,18 @@ import torch
 import torchaudio
 
 from espnet_dynlook.frontend.timing import FrontendTiming
-from espnet_dynlook.metrics.delay import (
-    BPE_SPACE,
-    SPACE,
-    TOKEN_TYPES,
-    words_of_tokens,
-)
-from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
+from espnet_dynlook.search.incremental import GreedyCTC, Search
 from espnet_dynlook.search.prefix_beam import PrefixBeam
 from espnet_dynlook.search.transducer import GreedyTransducer
 from espnet_dynlook.search.transducer_beam import TransducerBeam
 from espnet_dynlook.streaming.pipeline import Pipeline
+from espnet_dynlook.streaming.words import Word, WordReader
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.packed import unpacked
 
 #: Utterances in one batch.
 BATCH = 16
 Audio = str | Path | np.ndarray | torch.Tensor
-
-
-@dataclass(frozen=True)
-class Word:
-    """A recognised word.
-
-    Attributes:
-        text: As written.
-        start: When its first token is emitted, in seconds of audio.
-        end: When the frame of its last token ends.
-        confidence: Geometric mean of its tokens' probabilities.
-    """
-
-    text: str
-    start: float
-    end: float
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -110,14 +88,7 @@ class Recognizer:
     """
 
     def __init__(self, model: Any, token_type: str, beam: int = 1):
-        if token_type not in TOKEN_TYPES:
-            raise ValueError(
-                f"token_type={token_type!r}: words are told from tokens only of "
-                f"{', '.join(TOKEN_TYPES)}"
-            )
         self.model = model.eval()
-        self.token_type = token_type
-        self.tokens = list(model.token_list)
         search: Search = GreedyCTC(model.blank_id)
         if model.use_transducer_decoder:
             networks = (model.decoder, model.joint_network)
@@ -131,6 +102,7 @@ class Recognizer:
         self.fs = timing.fs
         self.period = timing.frame_ms(model.encoder) / 1000.0
         self.constant_ms = timing.constant_ms(model.encoder)
+        self.words = WordReader(model.token_list, token_type, self.period)
 
     @classmethod
     def from_files(
@@ -239,35 +211,6 @@ class Recognizer:
             )
         return samples
 
-    def words_of(self, tokens: Sequence[Token]) -> tuple[Word, ...]:
-        """Return the words that tokens make."""
-        names = [self.tokens[one.token] for one in tokens]
-        words = []
-        for places in words_of_tokens(names, self.token_type):
-            text = "".join(names[n] for n in places).replace(BPE_SPACE, "")
-            if not text:
-                continue
-            own = [tokens[n] for n in places]
-            product = float(np.prod([one.probability for one in own]))
-            words.append(
-                Word(
-                    text,
-                    own[0].frame * self.period,
-                    (own[-1].frame + 1) * self.period,
-                    product ** (1 / len(own)),
-                )
-            )
-        return tuple(words)
-
-    def closed_words(self, tokens: Sequence[Token]) -> int:
-        """Return how many words no further token can make longer."""
-        number = len(self.words_of(tokens))
-        if not number or self.token_type == "word":
-            return number
-        # Only what begins the next word closes one.
-        last = self.tokens[tokens[-1].token]
-        return number - (self.token_type != "char" or last != SPACE)
-
 
 class Streams:
     """Several streams of one recogniser: they begin, pause and end on their own.
@@ -336,8 +279,8 @@ class Streams:
     def _partial(self, stream: int, waits: torch.Tensor) -> Partial:
         search = self.state.searches[stream]
         tokens = search.tokens
-        words = self.recognizer.words_of(tokens)
-        closed = self.recognizer.closed_words(tokens[: search.stable])
+        words = self.recognizer.words.words_of(tokens)
+        closed = self.recognizer.words.closed_words(tokens[: search.stable])
         return Partial(
             " ".join(word.text for word in words),
             " ".join(word.text for word in words[:closed]),
@@ -347,7 +290,7 @@ class Streams:
 
     def _result(self, stream: int) -> Result:
         search = self.state.searches[stream]
-        words = self.recognizer.words_of(search.tokens)
+        words = self.recognizer.words.words_of(search.tokens)
         waits = torch.cat([torch.zeros(0), *self.waits[stream]])
         text = " ".join(word.text for word in words)
         return Result(text, words, search.score, self._in_ms(waits))

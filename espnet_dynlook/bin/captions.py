@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from espnet_dynlook.recognizer import Result, Word
+from espnet_dynlook.recognizer import Result
+from espnet_dynlook.streaming.words import Word
 
 FORMATS = ("text", "json", "srt", "vtt")
 #: A caption has at most so many characters and seconds, and ends before such a pause.

@@ -10,11 +10,8 @@ import torch
 
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.encoder.masks import Kind, LayerMasks
-from espnet_dynlook.encoder.streaming import (
-    EncoderState,
-    StreamingEncoder,
-    restarted,
-)
+from espnet_dynlook.encoder.stream_state import EncoderState, restarted
+from espnet_dynlook.encoder.streaming import StreamingEncoder
 from espnet_dynlook.encoder.subsampling import (
     CONVOLUTIONAL,
     FrameArithmetic,
@@ -328,8 +325,7 @@ class DynlookEncoder(AbsEncoder):
 
         Raises:
             ValueError: shapes or lengths do not fit, a stream that has ended gets more
-                frames, the input has NaN or infinite values, or the encoder cannot
-                stream.
+                frames, or the input has NaN or infinite values.
         """
         return StreamingEncoder(self).step(state, feats, lengths, final, ctc)
 

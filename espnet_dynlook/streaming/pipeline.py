@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from espnet_dynlook.encoder.streaming import EncoderState
+from espnet_dynlook.encoder.stream_state import EncoderState
 from espnet_dynlook.search.incremental import Search
 from espnet_dynlook.streaming.frontend import (
     CannotStream,

@@ -37,6 +37,7 @@ def unpacked(archive: str | Path) -> Iterator[tuple[Path, Path]]:
         try:
             with zipfile.ZipFile(archive) as packed:
                 found = _extract(packed, Path(root), str(archive))
+        # The last is what zipfile says of a compression that it does not know.
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             raise PackedModelError(
                 f"{archive} is no zip, or damaged: {error}"

@@ -17,7 +17,8 @@ from recogniser_files import FS, speech, write_model
 from espnet_dynlook.bin import dynlook
 from espnet_dynlook.bin.captions import captions, clock, written
 from espnet_dynlook.config import ConfigError
-from espnet_dynlook.recognizer import Recognizer, Result, Word
+from espnet_dynlook.recognizer import Recognizer, Result
+from espnet_dynlook.streaming.words import Word
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,83 @@
+"""The words that tokens make, with their times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from espnet_dynlook.metrics.delay import (
+    BPE_SPACE,
+    SPACE,
+    TOKEN_TYPES,
+    words_of_tokens,
+)
+from espnet_dynlook.search.incremental import Token
+
+
+@dataclass(frozen=True)
+class Word:
+    """A recognised word.
+
+    Attributes:
+        text: As written.
+        start: When its first token is emitted, in seconds of audio.
+        end: When the frame of its last token ends.
+        confidence: Geometric mean of its tokens' probabilities.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+class WordReader:
+    """Reads words from the tokens of a model.
+
+    Args:
+        names: Of the tokens, by their number.
+        token_type: char, bpe or word.
+        period: Of an encoder frame, in seconds.
+
+    Raises:
+        ValueError: words cannot be told from tokens of this type.
+    """
+
+    def __init__(self, names: Sequence[str], token_type: str, period: float):
+        if token_type not in TOKEN_TYPES:
+            raise ValueError(
+                f"token_type={token_type!r}: words are told from tokens only of "
+                f"{', '.join(TOKEN_TYPES)}"
+            )
+        self.names = list(names)
+        self.token_type = token_type
+        self.period = period
+
+    def words_of(self, tokens: Sequence[Token]) -> tuple[Word, ...]:
+        """Return the words that tokens make."""
+        names = [self.names[one.token] for one in tokens]
+        words = []
+        for places in words_of_tokens(names, self.token_type):
+            text = "".join(names[n] for n in places).replace(BPE_SPACE, "")
+            if not text:
+                continue
+            own = [tokens[n] for n in places]
+            product = float(np.prod([one.probability for one in own]))
+            words.append(
+                Word(
+                    text,
+                    own[0].frame * self.period,
+                    (own[-1].frame + 1) * self.period,
+                    product ** (1 / len(own)),
+                )
+            )
+        return tuple(words)
+
+    def closed_words(self, tokens: Sequence[Token]) -> int:
+        """Return how many words no further token can make longer."""
+        number = len(self.words_of(tokens))
+        if not number or self.token_type == "word":
+            return number
+        # Only what begins the next word closes one.
+        last = self.names[tokens[-1].token]
+        return number - (self.token_type != "char" or last != SPACE)
