@@ -11,7 +11,6 @@ seconds spent on it, its seconds of audio); from models with a ``compute_budget`
 import argparse
 import inspect
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from espnet_dynlook import config
+from espnet_dynlook.bin.decoding import (
+    check_one_at_a_time,
+    in_ms,
+    parse,
+    unit_ms,
+    utterances,
+    warn_of_short,
+    write_hypothesis,
+)
 from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.search.greedy import best_path
@@ -141,11 +148,8 @@ class Speech2Text(host.Speech2Text):
 
     def seconds(self, speech: torch.Tensor | np.ndarray) -> float:
         """Return how long samples (N,) or (N, channels), or features (N, D), are."""
-        frontend = self.asr_model.frontend
-        # One that takes features too tells them by their dimensions.
-        features = speech.ndim > 1 and getattr(frontend, "takes_features", False)
-        hop = self.timing.hop_length if frontend is None or features else 1
-        return len(speech) * hop / self.timing.fs
+        unit = unit_ms(speech, self.asr_model.frontend, self.timing)
+        return len(speech) * unit / 1000.0
 
     def _check_length(self, size: int) -> None:
         # A centred STFT reflects half a window at each end, and fails on less.
@@ -214,11 +218,7 @@ def _write(writer: Any, key: str, results: Any, nbest: int) -> None:
         results, intermediate = results
     for number, (text, tokens, token_ids, hypothesis) in enumerate(results[:nbest], 1):
         files = writer[f"{number}best_recog"]
-        files["token"][key] = " ".join(tokens)
-        files["token_int"][key] = " ".join(map(str, token_ids))
-        files["score"][key] = str(hypothesis.score)
-        if text is not None:
-            files["text"][key] = text
+        write_hypothesis(files, key, text, tokens, token_ids, hypothesis.score)
     for layer, tokens in (intermediate or {}).items():
         name = f"encoder_interctc_layer{layer}.txt"
         writer["1best_recog"][name][key] = " ".join(tokens)
@@ -237,33 +237,15 @@ def inference(args: argparse.Namespace) -> list[str]:
         CheckpointMismatch: the model file does not fit the configuration.
         ConfigError: ``--batch_size`` is not 1, or ``--ngpu`` above 1.
     """
-    if args.batch_size != 1 or args.ngpu > 1:
-        raise config.ConfigError(
-            f"--batch_size {args.batch_size} --ngpu {args.ngpu}: utterances are "
-            "decoded one at a time, on one device, so that each one's time is its "
-            "own; use --batch_size 1, --ngpu 0 or 1, and more jobs"
-        )
+    check_one_at_a_time(args)
     set_all_random_seed(args.seed)
     speech2text = _build(args)
-    train_args = speech2text.asr_train_args
-    loader = DynlookASRTask.build_streaming_iterator(
-        args.data_path_and_name_and_type,
-        dtype=args.dtype,
-        batch_size=args.batch_size,
-        key_file=args.key_file,
-        num_workers=args.num_workers,
-        preprocess_fn=DynlookASRTask.build_preprocess_fn(train_args, False),
-        collate_fn=DynlookASRTask.build_collate_fn(train_args, False),
-        allow_variable_data_keys=args.allow_variable_data_keys,
-        inference=True,
-    )
     too_short = []
     with DatadirWriter(args.output_dir) as writer:
-        for keys, batch in loader:
-            key, utterance = keys[0], {"speech": batch["speech"][0]}
+        for key, speech in utterances(args, speech2text.asr_train_args):
             start = time.perf_counter()
             try:
-                results = speech2text(**utterance)
+                results = speech2text(speech)
                 latencies = speech2text.lookahead_ms().tolist()
                 perceived = speech2text.upl_ms()
             except TooShortUttError as error:
@@ -273,18 +255,14 @@ def inference(args: argparse.Namespace) -> list[str]:
                 results, latencies = [("", [], [], nothing)] * args.nbest, []
                 perceived = None
             spent = time.perf_counter() - start
-            audio = speech2text.seconds(utterance["speech"])
+            audio = speech2text.seconds(speech)
             _write(writer, key, results, args.nbest)
             files = writer["1best_recog"]
-            files["lookahead_ms"][key] = " ".join(f"{x:.1f}" for x in latencies)
+            files["lookahead_ms"][key] = in_ms(latencies)
             if speech2text.compute_budget is not None:
                 files["upl_ms"][key] = "" if perceived is None else f"{perceived:.1f}"
             files["decode_seconds"][key] = f"{spent:.4f} {audio:.4f}"
-    if too_short:
-        logging.warning(
-            f"{len(too_short)} utterances are too short and have empty text: "
-            + " ".join(too_short)
-        )
+    warn_of_short(too_short)
     return too_short
 
 
@@ -297,19 +275,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     Raises:
         ConfigError: a key or value of the configuration is wrong.
     """
-    cmd, position = config.split_config(sys.argv[1:] if cmd is None else cmd)
-    if position is not None:
-        merged = config.resolve(cmd[position])
-        config.check_options(merged, get_parser(), cmd[position])
-        with config.temporary_yaml(merged) as plain:
-            cmd[position] = str(plain)
-            args = get_parser().parse_args(cmd)
-    else:
-        args = get_parser().parse_args(cmd)
-    logging.basicConfig(
-        level=args.log_level,
-        format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
-    )
+    args = parse(cmd, get_parser)
     if args.enh_s2t_task or args.multi_asr:
         # Several speakers an utterance: not ours, so ESPnet's own loop.
         ours = ("config", "decoding")
