@@ -31,6 +31,9 @@ USAGE = """usage: python -m espnet_dynlook.run (-m MODULE | -c CODE | - | FILE) 
 PROGRAMS = {
     "espnet2.bin.asr_train": "espnet_dynlook.bin.asr_train",
     "espnet2.bin.asr_inference": "espnet_dynlook.bin.asr_inference",
+    "espnet2.bin.asr_inference_streaming": (
+        "espnet_dynlook.bin.asr_inference_streaming"
+    ),
     "espnet2.bin.lm_train": "espnet_dynlook.bin.lm_train",
 }
 #: Programs that build no model: started without ESPnet's ASR task, which takes seconds

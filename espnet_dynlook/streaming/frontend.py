@@ -53,7 +53,8 @@ class StreamingFrontend:
 
     Attributes:
         fs: Samples per second.
-        takes_samples: Whether packets are samples (N,), else features (N, D).
+        takes_samples: Whether packets may be samples (N,).
+        takes_features: Whether they may be features (N, D).
 
     Raises:
         CannotStream: a part needs the whole utterance.
@@ -65,6 +66,9 @@ class StreamingFrontend:
             raise CannotStream(f"this model cannot stream: {reason}")
         self.normalize = model.normalize
         self.takes_samples = model.frontend is not None
+        self.takes_features = not self.takes_samples or bool(
+            getattr(model.frontend, "takes_features", False)
+        )
         parameter = next(model.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.cut: _LogMel | _Mfcc | None = None
@@ -86,7 +90,7 @@ class StreamingFrontend:
         Args:
             state: From ``begin`` or the call before; it stays as it is.
             packet: Samples (N,) in +-1, any number of them; or features (N, D), for a
-                model without a front end.
+                model without a front end, or one that lets them through.
             final: Whether the utterance ends with it.
 
         Returns:
@@ -98,12 +102,14 @@ class StreamingFrontend:
         if state.over:
             raise ValueError("this utterance has ended: begin another one")
         packet = packet.to(self.device, self.dtype)
-        if packet.dim() != (1 if self.takes_samples else 2):
-            what = "samples (N,)" if self.takes_samples else "features (N, D)"
+        allowed = {1: self.takes_samples, 2: self.takes_features}
+        if not allowed.get(packet.dim(), False):
+            names = {1: "samples (N,)", 2: "features (N, D)"}
+            what = " or ".join(name for dim, name in names.items() if allowed[dim])
             raise ValueError(
                 f"a packet is {what} here, not of shape {tuple(packet.shape)}"
             )
-        if self.cut is None:
+        if self.cut is None or packet.dim() == 2:
             return self._normalized(packet), FrontendState(state.samples, over=final)
         samples = torch.cat((state.samples, packet))
         total = state.first + len(samples)
