@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
@@ -135,16 +136,39 @@ class DynlookASRTask(CheckedTask, ASRTask):
             device: "cpu", "mps", "cuda" or "cuda:N".
 
         Raises:
-            CheckpointMismatch: the file's keys or shapes are not the model's.
+            CheckpointMismatch: the file is damaged, or its keys or shapes are not the
+                model's.
+            ConfigError: the configuration is none of a training, or is not safe.
         """
         if config_file is None and model_file is not None:
             config_file = Path(model_file).parent / "config.yaml"
+        if config_file is not None:
+            _check_written(Path(config_file))
         model, args = super().build_model_from_file(config_file, None, device)
         if model_file is not None:
             # An adapter is saved without the model that it adapts.
             partial = bool(getattr(args, "use_adapter", False))
             load_whole_model(model, model_file, missing_is_fine=partial)
         return model, args
+
+
+def _check_written(config_file: Path) -> None:
+    """Refuse what no training of ours writes, before anything is built from it."""
+    try:
+        content = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise config.ConfigError(
+            f"{config_file} is no YAML, or has tags that could run code: {error}\nUse "
+            "the config.yaml that the training wrote beside the model."
+        ) from error
+    content = content if isinstance(content, dict) else {}
+    missing = [k for k in ("token_list", "encoder", "model_conf") if k not in content]
+    if missing:
+        raise config.ConfigError(
+            f"{config_file} has no {', '.join(missing)}: it is damaged, or of another "
+            "kind of model. Use the config.yaml that the training wrote beside the "
+            "model, not the one that the training was given."
+        )
 
 
 def take_over() -> None:

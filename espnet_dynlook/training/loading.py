@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ _OF_A_TRAINING = ("encoder.scheduler.progress", "latency_penalty.")
 
 class CheckpointMismatch(RuntimeError):
     """A checkpoint's keys or shapes are not those of the model."""
+
+
+class CheckpointUnreadable(CheckpointMismatch):
+    """A file is damaged, is no checkpoint, or holds what a model has no need of."""
 
 
 def _allowed() -> list[Any]:
@@ -41,18 +46,58 @@ def safe_load(path: Path | str, map_location: Any = "cpu") -> Any:
     Args:
         path: The file.
         map_location: Where to put the tensors.
+
+    Raises:
+        CheckpointUnreadable: it is damaged, or holds more than tensors and numbers.
+        OSError: it is not there, or may not be read.
     """
-    with torch.serialization.safe_globals(_allowed()):
-        return torch.load(path, map_location=map_location, weights_only=True)
+    with open(path, "rb") as file, torch.serialization.safe_globals(_allowed()):
+        try:
+            return torch.load(file, map_location=map_location, weights_only=True)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # damage can make the reader trip over anything
+            raise CheckpointUnreadable(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path | str, error: Exception) -> str:
+    held = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if held:
+        return (
+            f"{path} holds {held[1]}, which a model has no need of and which could run "
+            "code: it has not been loaded. Where the file is yours, save its "
+            "parameters alone: torch.save(model.state_dict(), FILE)"
+        )
+    return (
+        f"{path} ({Path(path).stat().st_size} bytes) is damaged, or no file of "
+        f"torch.save ({type(error).__name__} while it was read): copy it again from "
+        "where it was made, or take another epoch's file"
+    )
 
 
 def _parameters(path: Path | str, map_location: Any) -> dict[str, torch.Tensor]:
-    """Read a model's parameters, from under a wrapper's key where there is one."""
+    """Read a model's parameters, from under a wrapper's key where there is one.
+
+    Raises:
+        CheckpointUnreadable: there are no parameters in the file.
+    """
     state = safe_load(path, map_location)
+    if not isinstance(state, Mapping):
+        raise CheckpointUnreadable(
+            f"{path} holds {type(state).__name__}, not the parameters of a model: give "
+            "a file such as valid.loss.best.pth"
+        )
     for wrapper in ("module", "state_dict"):  # DeepSpeed's, Lightning's
         inner = state.get(wrapper)
         if isinstance(inner, Mapping):
             state = inner
+    other = [key for key, value in state.items() if not torch.is_tensor(value)]
+    if other:
+        raise CheckpointUnreadable(
+            f"{path} is not the parameters of a model alone: it also holds "
+            f"{', '.join(map(str, other[:5]))}. Give a file such as "
+            "valid.loss.best.pth; checkpoint.pth is what a training resumes from"
+        )
     return dict(state)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +14,8 @@ import yaml
 #: More than this, unpacked, is no model: a zip of a few bytes can hold any amount.
 LARGEST = 32 * 2**30
 META = "meta.yaml"
+#: What zipfile says of damage; RuntimeError of encryption and unknown features.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 class PackedModelError(ValueError):
@@ -37,10 +40,10 @@ def unpacked(archive: str | Path) -> Iterator[tuple[Path, Path]]:
         try:
             with zipfile.ZipFile(archive) as packed:
                 found = _extract(packed, Path(root), str(archive))
-        # The last is what zipfile says of a compression that it does not know.
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise PackedModelError(
-                f"{archive} is no zip, or damaged: {error}"
+                f"{archive} is no zip, or damaged: {error}; copy it again from where "
+                "it was made"
             ) from None
         yield found
 
@@ -55,6 +58,11 @@ def _extract(packed: zipfile.ZipFile, root: Path, source: str) -> tuple[Path, Pa
             raise PackedModelError(
                 f"{source}: its member {one.filename!r} would be outside of the "
                 "model's folder, or is a link: not a model to be trusted"
+            )
+        if one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise PackedModelError(
+                f"{source}: its member {one.filename!r} is compressed in a way that "
+                "models are not: pack it again, with deflate or not at all"
             )
     total = sum(one.file_size for one in members)
     if total > LARGEST:
@@ -79,11 +87,28 @@ def _extract(packed: zipfile.ZipFile, root: Path, source: str) -> tuple[Path, Pa
 def _yaml(data: bytes, source: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise PackedModelError(f"{source} is no YAML, or not safe: {error}") from None
     if not isinstance(content, dict):
         raise PackedModelError(f"{source} has no keys")
+    _check_plain(content, source)
     return content
+
+
+def _check_plain(content: dict[str, Any], source: str) -> None:
+    """Refuse aliases: a few lines of them can stand for any amount, or for a circle."""
+    waiting: list[Any] = [content]
+    seen = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            if id(one) in seen:
+                raise PackedModelError(
+                    f"{source} refers to a part of itself (YAML's & and *), which no "
+                    "training writes: write the part out"
+                )
+            seen.add(id(one))
+            waiting.extend(one.values() if isinstance(one, dict) else one)
 
 
 def _named(

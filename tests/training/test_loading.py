@@ -1,12 +1,14 @@
 """A checkpoint that does not fit is refused, with its keys."""
 
 import pickle
+import random
 
 import pytest
 import torch
 
 from espnet_dynlook.training.loading import (
     CheckpointMismatch,
+    CheckpointUnreadable,
     load_init_param,
     load_whole_model,
     safe_load,
@@ -97,10 +99,64 @@ class Code:
 
 
 def test_code_in_a_checkpoint_is_not_executed(tmp_path, capsys):
-    torch.save({"weight": Code()}, tmp_path / "model.pth")
-    with pytest.raises(pickle.UnpicklingError):
-        safe_load(tmp_path / "model.pth")
+    path = tmp_path / "model.pth"
+    torch.save({"weight": Code()}, path)
+    message = r"model.pth holds .*print.* could run code: it has not been loaded"
+    with pytest.raises(CheckpointUnreadable, match=message):
+        safe_load(path)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps({"weight": Code()}, protocol))
+        with pytest.raises(CheckpointUnreadable, match=r"model\.pth"):
+            safe_load(path)
     assert "executed" not in capsys.readouterr().out
+
+
+def test_a_damaged_file_is_named_and_what_to_do_is_said(file):
+    data = file.read_bytes()
+    damaged = [data[: len(data) * n // 8] for n in range(8)]
+    damaged += [b"hello", b"version https://git-lfs.github.com/spec/v1\n", b"\0" * 999]
+    for content in damaged:
+        file.write_bytes(content)
+        with pytest.raises(CheckpointUnreadable) as failure:
+            load_whole_model(Model(), file)
+        message = str(failure.value)
+        assert message.startswith(f"{file} ({len(content)} bytes) is damaged")
+        assert "copy it again" in message
+    with pytest.raises(FileNotFoundError, match="none"):
+        load_whole_model(Model(), file.parent / "none.pth")
+
+
+def test_no_damage_is_anything_else_than_that(file):
+    data = bytearray(file.read_bytes())
+    draw = random.Random(0)
+    refused = 0
+    for _ in range(300):
+        changed = bytearray(data)
+        for _ in range(draw.choice([1, 1, 5])):
+            changed[draw.randrange(len(data))] = draw.randrange(256)
+        file.write_bytes(bytes(changed))
+        try:
+            load_whole_model(Model(), file)
+        except CheckpointMismatch as error:
+            assert str(file) in str(error)
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1.0, 2.0], "holds list, not the parameters of a model"),
+        (
+            {"model": {}, "reporter": {}},
+            "also holds model, reporter.*what a training resumes from",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(CheckpointUnreadable, match=message):
+        load_whole_model(Model(), tmp_path / "other.pth")
 
 
 @pytest.mark.host
@@ -130,3 +186,26 @@ def test_init_param_of_a_training_that_does_not_fit_fails(corpus, trained, tmp_p
     other = ("--encoder_conf", "num_blocks=3", "--init_param", f"{trained}/2epoch.pth")
     with pytest.raises(CheckpointMismatch, match=r"encoder\.encoders\.2"):
         asr_train.main(corpus.train_args(tmp_path / "exp", *other))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: !!python/object/apply:os.system [ls]", "has tags that could run code"),
+        ("a: !!python/name:os.system", "has tags that could run code"),
+        ("\0\1", "is no YAML"),
+        ("[" * 5000, "is no YAML"),
+        ("", "has no token_list, encoder, model_conf"),
+        ("- a", "has no token_list, encoder, model_conf"),
+        ("lm: transformer\ntoken_list: [a]", "has no encoder, model_conf: it is dam"),
+    ],
+)
+def test_what_is_no_configuration_of_a_training_is_refused(tmp_path, content, message):
+    from espnet_dynlook.config import ConfigError
+    from espnet_dynlook.task import DynlookASRTask
+
+    (tmp_path / "config.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message) as failure:
+        DynlookASRTask.build_model_from_file(None, tmp_path / "model.pth")
+    assert "Use the config.yaml that the training wrote" in str(failure.value)
+    assert str(tmp_path / "config.yaml") in str(failure.value)
