@@ -58,6 +58,18 @@ def perceived_latencies(sets: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
+def streamed_latencies(sets: dict[str, dict[str, Any]]) -> str:
+    """Return a table of the latencies that streaming measured; "" of none."""
+    rows = [
+        [f"{dataset}, {name}", *(f"{figures[n]:.0f}" for n in ("mean", "p50", "p90"))]
+        for dataset, result in sets.items()
+        for name, figures in result.get("streamed_ms", {}).items()
+    ]
+    if not rows:
+        return ""
+    return "\n" + markdown_table(["latency (ms)", "mean", "p50", "p90"], rows)
+
+
 def row(dataset: str, result: dict[str, Any]) -> list[str]:
     """Return the cells of one set."""
     return [dataset, *percentages(counts_of(result)), *measured(result)]
@@ -97,6 +109,7 @@ def results_page(experiment: Path) -> str:
             header = [title, *(units if c == "Wrd" else c for c in COLUMNS), *EXTRA]
             rows = [row(name, r) for name, r in by_unit[unit].get(tag, {}).items()]
             parts.append("\n" + markdown_table(header, rows))
+        parts.append(streamed_latencies(sets))
         parts += perceived_latencies(sets)
         made: dict[str, list[str]] = {}
         for name, result in sets.items():

@@ -1,4 +1,4 @@
-"""Score one decoded set: words, characters, real-time factor, lookahead, UPL.
+"""Score one decoded set: words, characters, real-time factor, latencies.
 
 Command: ``python -m espnet_dynlook.recipe.score --data_dir dump/raw/test --decode_dir
 exp/asr_x/inference/test``. Writes ``score_wer`` and ``score_cer``, each with
@@ -16,6 +16,7 @@ from platform import python_version
 import numpy as np
 
 import espnet_dynlook
+from espnet_dynlook.metrics.streamed import LATENCIES
 from espnet_dynlook.metrics.wer import (
     ErrorCounts,
     pool,
@@ -67,7 +68,8 @@ def real_time_factor(path: Path) -> float | None:
 def lookahead(path: Path) -> dict[str, float] | None:
     """Return mean, p50 and p90 in ms over all values of a file, None without any.
 
-    Of ``lookahead_ms`` these are the frames, of ``upl_ms`` the utterances.
+    Of ``lookahead_ms`` these are the frames, of ``upl_ms`` the utterances, of the files
+    of ``metrics.streamed`` tokens or utterances.
     """
     if not path.exists():
         return None
@@ -81,6 +83,12 @@ def lookahead(path: Path) -> dict[str, float] | None:
         "p50": float(np.percentile(frames, 50)),
         "p90": float(np.percentile(frames, 90)),
     }
+
+
+def streamed(decode_dir: Path) -> dict[str, dict[str, float]]:
+    """Return mean, p50 and p90 in ms of the latencies that streaming measured."""
+    found = {one.name: lookahead(decode_dir / one.file) for one in LATENCIES}
+    return {name: figures for name, figures in found.items() if figures is not None}
 
 
 def percentages(counts: ErrorCounts) -> list[str]:
@@ -157,6 +165,7 @@ def score_set(
         "rtf": real_time_factor(decode_dir / "decode_seconds"),
         "lookahead_ms": lookahead(decode_dir / "lookahead_ms"),
         "upl_ms": lookahead(decode_dir / "upl_ms"),
+        "streamed_ms": streamed(decode_dir),
         "command": command,
         "versions": versions(),
     }
@@ -218,6 +227,11 @@ def main(cmd: list[str] | None = None) -> int:
         print(
             f"UPL {perceived['mean']:.0f} ms (p50 {perceived['p50']:.0f}, p90 "
             f"{perceived['p90']:.0f}): {args.decode_dir}/upl_ms"
+        )
+    for name, figures in streamed(Path(args.decode_dir)).items():
+        print(
+            f"{name} latency {figures['mean']:.0f} ms (p50 {figures['p50']:.0f}, p90 "
+            f"{figures['p90']:.0f})"
         )
     return 0
 

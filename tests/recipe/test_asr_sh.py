@@ -216,12 +216,17 @@ def test_several_gpus_or_nodes_go_through_espnets_launch(
 def test_streaming_of_an_encoder_that_cannot_is_refused_before_decoding(asr_sh, recipe):
     folder = recipe / "exp/asr_x"
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text("encoder: dynlook_conformer\n")
+    (folder / "config.yaml").write_text("encoder: conformer\n")
     (folder / "valid.loss.ave.pth").touch()
     result = asr_sh("--stage", "12", "--asr_tag", "x", "--use_streaming", "true")
     assert result.returncode == 2
-    assert "exp/asr_x has encoder dynlook_conformer" in result.stderr
+    assert "exp/asr_x has encoder conformer, which does not stream" in result.stderr
     assert "contextual_block_conformer" in result.stderr
+    (folder / "config.yaml").write_text("encoder: dynlook_conformer\n")
+    options = ["--use_streaming", "true", "--use_lm", "true"]
+    result = asr_sh("--stage", "12", "--asr_tag", "x", *options)
+    assert result.returncode == 2
+    assert "give --use_lm false and --use_ngram false" in result.stderr
     assert {p.name for p in folder.iterdir()} == {"config.yaml", "valid.loss.ave.pth"}
 
 
@@ -313,3 +318,18 @@ def test_recipe_runs_from_data_to_results(asr_sh, recipe, config):
     assert re.sub("```.*?```", "", again, flags=re.S) == re.sub(
         "```.*?```", "", page, flags=re.S
     )
+    # What streams is what was decoded before, and its latencies are measured.
+    asr_sh(
+        *("--asr_config", config, "--stage", "12", "--stop_stage", "13"),
+        *("--asr_tag", "tiny", "--inference_tag", "streamed", "--inference_nj", "2"),
+        *("--inference_args", "--decoding ctc_greedy --sim_chunk_length 1600"),
+        *("--use_streaming", "true"),
+        check=True,
+    )
+    for name in ("text", "token", "lookahead_ms"):
+        streamed = (experiment / "streamed/test" / name).read_text()
+        assert streamed == (experiment / "greedy/test" / name).read_text()
+    lines = (experiment / "streamed/test/final_ms").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == keys
+    page = (experiment / "RESULTS.md").read_text()
+    assert page.count("|test, final|") == 1 and "## greedy" in page

@@ -87,7 +87,8 @@ inference_args=             # further arguments, such as "--beam_size 10"
 inference_asr_model=        # checkpoint; empty: valid.{acc,loss,cer_ctc}.ave.pth, the first
 inference_lm=valid.loss.ave.pth  # checkpoint of the language model
 inference_ngram=            # n-gram file; empty: <n>gram.bin, else <n>gram.arpa
-use_streaming=false         # decode with espnet2.bin.asr_inference_streaming
+use_streaming=false         # decode packet by packet, and measure how late the text is
+                            # packets: --inference_args "--sim_chunk_length 2560" (samples)
 local_score_opts=           # options for local/score.sh
 # <<< options
 

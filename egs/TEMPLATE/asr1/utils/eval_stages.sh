@@ -22,6 +22,7 @@ _name_inference() {
     inference_tag=inference
     [ -z "${inference_config}" ] || inference_tag=$(basename "${inference_config}" .yaml)
     inference_tag+=$(tag_of "${inference_args}")
+    ! "${use_streaming}" || inference_tag+=_streaming
     if "${use_lm}"; then
         inference_tag+="_lm_$(basename "${lm_exp}")_${inference_lm%.pth}"
     fi
@@ -31,23 +32,29 @@ _name_inference() {
     inference_tag+="_asr_model_${inference_asr_model%.*}"
 }
 
-# ESPnet's streaming command takes its own two encoders and builds the model before it
-# says so.
+# The streaming command builds the model before it says so.
 _stop_unless_streaming_encoder() {
     local encoder
     encoder=$(awk '$1 == "encoder:" { print $2; exit }' "${asr_exp}/config.yaml")
     case "${encoder}" in
+        dynlook_conformer | dynlook_transformer)
+            ! "${use_lm}" && ! "${use_ngram}" ||
+                die "--use_streaming true: streams of ${encoder} are searched without a" \
+                    "language model: give --use_lm false and --use_ngram false"
+            ;;
         contextual_block_conformer | contextual_block_transformer) ;;
         *)
-            die "--use_streaming true: espnet2.bin.asr_inference_streaming decodes only" \
-                "contextual_block_conformer and contextual_block_transformer, and" \
-                "${asr_exp} has encoder ${encoder}; decode with --use_streaming false," \
-                "which reports the lookahead all the same"
+            die "--use_streaming true: ${asr_exp} has encoder ${encoder}, which does" \
+                "not stream; train dynlook_conformer, dynlook_transformer," \
+                "contextual_block_conformer or contextual_block_transformer, or decode" \
+                "with --use_streaming false, which reports the lookahead all the same"
             ;;
     esac
 }
 
-outputs="text token token_int score lookahead_ms decode_seconds upl_ms"
+outputs="text token token_int score lookahead_ms decode_seconds upl_ms
+    token_algorithmic_ms token_emission_ms token_computational_ms token_stable_ms
+    first_partial_ms final_ms"
 
 # merge_outputs FOLDER JOBS: join the jobs' results in the order of their keys.
 _merge_outputs() {
@@ -71,7 +78,7 @@ stage_12() {
     module="espnet_dynlook.bin.asr_inference"
     if "${use_streaming}"; then
         _stop_unless_streaming_encoder
-        module="espnet_dynlook.run -m espnet2.bin.asr_inference_streaming"
+        module="espnet_dynlook.bin.asr_inference_streaming"
     fi
     [ -z "${inference_config}" ] || options+=(--config "${inference_config}")
     if "${use_lm}"; then
