@@ -11,6 +11,7 @@ While a scheduler learns, the mask is an ``ExpectedMask`` (``encoder.expected``)
 import math
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -20,6 +21,10 @@ from espnet_dynlook.encoder.expected import ExpectedMask, expected_bias
 MultiHeadedAttention: Any = espnet_nets(
     "pytorch_backend.transformer.attention"
 ).MultiHeadedAttention
+
+
+#: Distances that are made together.
+POSITION_BLOCK = 32
 
 
 class MaskedMultiHeadedAttention(MultiHeadedAttention):
@@ -172,26 +177,57 @@ class MaskedRelPositionMultiHeadedAttention(MaskedMultiHeadedAttention):
         position = by_key / math.sqrt(self.d_k)
         return self._attend(q + self.pos_bias_u[:, None], k, v, position, mask)
 
-    def position_scores(self, q: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+    def position_scores(self, q: torch.Tensor, distance: np.ndarray) -> torch.Tensor:
         """Return what relative positions add to the scores of some rows.
 
         Args:
             q: Queries without bias (#batch, head, rows, d_k).
-            distance: Row minus key (#batch, rows, keys).
+            distance: Row minus key (#batch or 1, rows, keys), on the host.
 
         Returns:
             (#batch, head, rows, keys).
         """
-        low, high = int(distance.min()), int(distance.max())
-        between = torch.arange(low, high + 1, device=q.device)
-        p = self.linear_pos(sinusoids(between, self.h * self.d_k).to(q.dtype))
-        p = p.view(-1, self.h, self.d_k).transpose(0, 1)  # (head, distances, d_k)
+        first, p = self._position_keys(int(distance.min()), int(distance.max()))
         by_distance = (q + self.pos_bias_v[:, None]) @ p.transpose(-2, -1)
-        at = (distance - low)[:, None].expand(-1, self.h, -1, -1)
-        scores = by_distance.gather(3, at)
+        at = torch.from_numpy(distance - first).to(q.device)[:, None]
+        scores = by_distance.gather(3, at.expand(len(q), self.h, -1, -1))
         if self.zero_triu:
-            scores = scores.masked_fill(distance[:, None] < 0, 0.0)
+            future = torch.from_numpy(distance < 0).to(q.device)
+            scores = scores.masked_fill(future[:, None], 0.0)
         return scores / math.sqrt(self.d_k)
+
+    def _position_keys(self, low: int, high: int) -> tuple[int, torch.Tensor]:
+        """Return the first distance of a table, and the table (head, distances, d_k).
+
+        Streams ask for the same distances over and over, so they are kept. They are
+        made in blocks, so that their values, to the last bit, depend on no other call.
+        """
+        weight = self.linear_pos.weight
+        made_of = (weight.data_ptr(), weight._version, weight.dtype, weight.device)
+        blocks = range(low // POSITION_BLOCK, high // POSITION_BLOCK + 1)
+        kept = getattr(self, "_kept_positions", None)
+        if kept is None or kept[0] != made_of or torch.is_grad_enabled():
+            kept = (made_of, blocks.start, torch.zeros(0))
+        start, table = kept[1], kept[2]
+        stop = start + table.shape[1] // POSITION_BLOCK if table.numel() else start
+        if blocks.start < start or blocks.stop > stop:
+            before = [self._block(n) for n in range(blocks.start, start)]
+            after = [self._block(n) for n in range(stop, blocks.stop)]
+            own = [table] if table.numel() else []
+            start, table = min(start, blocks.start), torch.cat(before + own + after, 1)
+            if not torch.is_grad_enabled():
+                self._kept_positions = (made_of, start, table)
+        first = (blocks.start - start) * POSITION_BLOCK
+        size = len(blocks) * POSITION_BLOCK
+        return blocks.start * POSITION_BLOCK, table[:, first : first + size]
+
+    def _block(self, number: int) -> torch.Tensor:
+        """Return the keys of one block of distances (head, distances, d_k)."""
+        weight = self.linear_pos.weight
+        distance = torch.arange(POSITION_BLOCK, device=weight.device)
+        distance = distance + number * POSITION_BLOCK
+        p = self.linear_pos(sinusoids(distance, self.h * self.d_k).to(weight.dtype))
+        return p.view(-1, self.h, self.d_k).transpose(0, 1)
 
 
 def sinusoids(position: torch.Tensor, size: int) -> torch.Tensor:

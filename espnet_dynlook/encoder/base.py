@@ -336,7 +336,7 @@ class DynlookEncoder(AbsEncoder):
             state: Of all streams.
             streams: Which (B,) bool.
         """
-        return restarted(state, streams.to(state.over))
+        return restarted(state, streams)
 
     def _embed(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if self.embed is None:

@@ -4,15 +4,20 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.compat import espnet_nets
-from espnet_dynlook.encoder.ragged import take
+from espnet_dynlook.encoder.ragged import Counts, in_step, take
 
 ConvolutionModule: Any = espnet_nets(
     "pytorch_backend.conformer.convolution"
 ).ConvolutionModule
+
+
+#: Up to so many rows, a depthwise convolution is faster as a product and a sum.
+FEW_ROWS = 64
 
 
 class CausalConvolutionModule(ConvolutionModule):
@@ -66,9 +71,12 @@ class CausalConvolutionModule(ConvolutionModule):
         )
 
     def step(
-        self, x: torch.Tensor, past: torch.Tensor, counts: torch.Tensor
+        self, x: torch.Tensor, past: torch.Tensor, counts: Counts
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Convolve further rows of streams; only causal.
+
+        The module's arithmetic, laid out for a few rows: convolutions of one frame are
+        linear layers, and nothing is transposed.
 
         Args:
             x: Input tensor (#batch, time, channels), rows of a stream at the left.
@@ -78,10 +86,29 @@ class CausalConvolutionModule(ConvolutionModule):
         Returns:
             Output tensor (#batch, time, channels); the past for the next call.
         """
-        both = torch.cat((past, self._gated(x).transpose(1, 2)), dim=1)
-        out = self._convolved(both.transpose(1, 2))
-        index = torch.arange(past.shape[1], device=counts.device) + counts[:, None]
-        return out, take(both, index)
+        gated = F.glu(_of_one_frame(self.pointwise_conv1, x), dim=-1)
+        both = torch.cat((past, gated), dim=1)
+        y = self._depthwise(both)
+        y = self.norm(y.flatten(0, 1)).view_as(y)  # statistics are known: row by row
+        y = _of_one_frame(self.pointwise_conv2, self.activation(y))
+        number, size = in_step(counts), past.shape[1]
+        if number is not None:
+            return y, both[:, number : number + size]
+        return y, take(both, np.arange(size) + counts[:, None])
+
+    def _depthwise(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the depthwise convolution of x (#batch, past + time, channels)."""
+        conv = self.depthwise_conv
+        size = conv.kernel_size[0]
+        batch, width, channels = x.shape
+        if batch * (width - size + 1) > FEW_ROWS:
+            return conv(x.transpose(1, 2)).transpose(1, 2)
+        windows = x.contiguous().as_strided(
+            (batch, width - size + 1, size, channels),
+            (width * channels, channels, channels, 1),
+        )
+        y = (windows * conv.weight[:, 0].t()).sum(dim=2)
+        return y if conv.bias is None else y + conv.bias
 
     def _gated(self, x: torch.Tensor) -> torch.Tensor:
         return F.glu(self.pointwise_conv1(x.transpose(1, 2)), dim=1)
@@ -90,3 +117,8 @@ class CausalConvolutionModule(ConvolutionModule):
         x = self.depthwise_conv(x)
         x = self.pointwise_conv2(self.activation(self.norm(x)))
         return x.transpose(1, 2)
+
+
+def _of_one_frame(conv: torch.nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
+    """Return a convolution with a kernel of one frame, of x (#batch, time, size)."""
+    return F.linear(x, conv.weight[:, :, 0], conv.bias)

@@ -9,6 +9,7 @@ import torch
 
 from espnet_dynlook.compat import espnet_nets
 from espnet_dynlook.encoder.expected import ExpectedMask
+from espnet_dynlook.encoder.ragged import Counts
 
 ConformerLayer: Any = espnet_nets(
     "pytorch_backend.conformer.encoder_layer"
@@ -86,7 +87,7 @@ class _Residual:
         h: torch.Tensor,
         attended: torch.Tensor,
         past: torch.Tensor | None,
-        counts: torch.Tensor,
+        counts: Counts,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Finish rows of streams, in order.
 
@@ -161,7 +162,7 @@ class DynlookConformerLayer(_Residual, ConformerLayer):
         padding: torch.Tensor | None = None,
         depth: float = 1.0,
         past: torch.Tensor | None = None,
-        counts: torch.Tensor | None = None,
+        counts: Counts | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return rows after their attention, and the past of the convolution.
 
@@ -219,7 +220,7 @@ class DynlookTransformerLayer(_Residual, TransformerLayer):
         padding: torch.Tensor | None = None,
         depth: float = 1.0,
         past: torch.Tensor | None = None,
-        counts: torch.Tensor | None = None,
+        counts: Counts | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return rows after their attention; as in the Conformer layer."""
         return self._add(self.norm2, self.feed_forward, x, depth), past

@@ -9,9 +9,10 @@ is there, or the stream has ended.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from espnet_dynlook.encoder.ragged import append, drop, rows
+from espnet_dynlook.encoder.ragged import Counts, append, drop, rows
 from espnet_dynlook.lookahead.dynamic import DynamicLookahead
 from espnet_dynlook.lookahead.kinds import FixedLookahead
 
@@ -28,27 +29,28 @@ class SegmentEnds:
         held: How many each stream has (B,).
         age: Of the next frame in its segment (B,).
         first: Number of the frame in the first column of ``end`` (B,).
-        end: Last frame of each frame's segment, ``UNDECIDED`` while it is open (B, E).
+        end: Last frame of each frame's segment, ``UNDECIDED`` while it is open (B, E),
+            on the host.
         count: Frames of each stream in ``end`` (B,).
     """
 
     context: torch.Tensor
-    held: torch.Tensor
-    age: torch.Tensor
-    first: torch.Tensor
+    held: Counts
+    age: Counts
+    first: Counts
     end: torch.Tensor
-    count: torch.Tensor
+    count: Counts
 
     @classmethod
     def begin(cls, like: torch.Tensor, size: int) -> "SegmentEnds":
         """Return that of streams that begin; ``like`` (B, ...) has device and dtype."""
-        zeros = torch.zeros(like.shape[0], dtype=torch.long, device=like.device)
-        nothing = zeros.new_zeros(like.shape[0], 0)
-        context = like.new_zeros(like.shape[0], 0, size)
-        return cls(context, zeros, zeros, zeros, nothing, zeros)
+        batch = like.shape[0]
+        zeros = np.zeros(batch, dtype=np.int64)
+        nothing = torch.zeros(batch, 0, dtype=torch.long)
+        return cls(like.new_zeros(batch, 0, size), zeros, zeros, zeros, nothing, zeros)
 
     def add(
-        self, scheduler: DynamicLookahead, x: torch.Tensor, added: torch.Tensor
+        self, scheduler: DynamicLookahead, x: torch.Tensor, added: Counts
     ) -> "SegmentEnds":
         """Decide on further frames.
 
@@ -57,44 +59,42 @@ class SegmentEnds:
             x: Input of the first layer (B, N, size).
             added: New frames of each stream (B,).
         """
-        if not int(added.max()):
+        if not added.max():
             return self
         window = append(self.context, self.held, x, added)
-        logits = scheduler.logits(1, window)
-        frames = scheduler.frames
-        age, end, count = self.age, self.end, self.count
-        end = append(end, count, end.new_full(x.shape[:2], UNDECIDED), added)
-        number = torch.arange(end.shape[1], device=x.device)
-        stream = torch.arange(len(added), device=x.device)
-        for n in range(int(added.max())):
-            real = n < added
-            at = (self.held + n).clamp(max=window.shape[1] - 1)
-            gate = logits[stream, at, age.clamp(max=frames - 1)]
-            ends = real & ((age == frames) | (gate < 0))
-            # Closes the segment: this frame and the ``age`` frames before it.
-            here = (count + n)[:, None]
-            inside = (number <= here) & (number >= here - age[:, None]) & ends[:, None]
-            end = torch.where(inside, here + self.first[:, None], end)
-            age = torch.where(ends, 0, age + real.long())
+        goes_on = (scheduler.logits(1, window) >= 0).cpu().numpy()  # (B, N, R)
+        new = torch.full(x.shape[:2], UNDECIDED, dtype=torch.long)
+        end = append(self.end, self.count, new, added).clone()
+        ends, age = end.numpy(), self.age.copy()
+        for stream, number in enumerate(added.tolist()):
+            for n in range(number):
+                at, here = self.held[stream] + n, self.count[stream] + n
+                old = age[stream]
+                if old < scheduler.frames and goes_on[stream, at, old]:
+                    age[stream] += 1
+                else:  # the segment: this frame and the ``old`` frames before it
+                    ends[stream, max(here - old, 0) : here + 1] = (
+                        self.first[stream] + here
+                    )
+                    age[stream] = 0
         held = self.held + added
         keep = scheduler.context
-        window = drop(window, held, (held - keep).clamp(min=0))
         return replace(
             self,
-            context=window,
-            held=held.clamp(max=keep),
+            context=drop(window, held, (held - keep).clip(min=0)),
+            held=held.clip(max=keep),
             age=age,
             end=end,
-            count=count + added,
+            count=self.count + added,
         )
 
-    def forget(self, before: torch.Tensor) -> "SegmentEnds":
+    def forget(self, before: Counts) -> "SegmentEnds":
         """Forget the frames that no layer asks about any more.
 
         Args:
             before: Number of the first frame that is still needed (B,).
         """
-        gone = (before - self.first).clamp(min=0)
+        gone = (before - self.first).clip(min=0)
         return replace(
             self,
             end=drop(self.end, self.count, gone),
@@ -102,21 +102,20 @@ class SegmentEnds:
             count=self.count - gone,
         )
 
-    def of(self, first: torch.Tensor, width: int) -> torch.Tensor:
+    def of(self, first: Counts, width: int) -> np.ndarray:
         """Return where the segments of frames from ``first`` on end, (B, width).
 
         Past the frames that are there: ``UNDECIDED``.
         """
-        index = torch.arange(width, device=first.device) + (first - self.first)[:, None]
-        padded = torch.nn.functional.pad(self.end, (0, 1), value=UNDECIDED)
-        inside = index < self.count[:, None]
-        at = torch.where(inside, index, padded.shape[1] - 1)
-        return padded.gather(1, at)
+        index = np.arange(width) + (first - self.first)[:, None]
+        padded = np.pad(self.end.numpy(), ((0, 0), (0, 1)), constant_values=UNDECIDED)
+        at = np.where(index < self.count[:, None], index, padded.shape[1] - 1)
+        return np.take_along_axis(padded, at, axis=1)
 
 
 def fixed_needs(
-    kind: FixedLookahead, layer: int, first: torch.Tensor, width: int
-) -> torch.Tensor:
+    kind: FixedLookahead, layer: int, first: Counts, width: int
+) -> np.ndarray:
     """Return the last frame that rows of a fixed kind wait for.
 
     Args:
@@ -128,10 +127,10 @@ def fixed_needs(
     Returns:
         (B, width) of frame numbers.
     """
-    row = first[:, None] + torch.arange(width, device=first.device)
+    row = first[:, None] + np.arange(width)
     per_layer = kind.frames_per_layer()
     if per_layer is None:
-        return torch.full_like(row, UNDECIDED)
+        return np.full_like(row, UNDECIDED)
     frames = per_layer[layer - 1]
     if kind.kind == "chunked":
         return row + frames - (row + kind.phase) % (frames + 1)
@@ -142,9 +141,9 @@ def learned_needs(
     scheduler: DynamicLookahead,
     layer: int,
     inputs: torch.Tensor,
-    first: torch.Tensor,
-    counts: torch.Tensor,
-) -> torch.Tensor:
+    first: Counts,
+    counts: Counts,
+) -> np.ndarray:
     """Return the last frame that rows wait for which decide for themselves.
 
     Args:
@@ -158,25 +157,22 @@ def learned_needs(
         (B, P) of frame numbers; ``UNDECIDED`` where a row has to see more to decide.
     """
     width = inputs.shape[1]
-    row = first[:, None] + torch.arange(width, device=first.device)
+    row = first[:, None] + np.arange(width)
     if not scheduler.looks_ahead(layer) or not width:
         return row
     going_on = scheduler.rounded_rows(scheduler.logits(layer, inputs))  # (B, P, R)
-    wait = going_on.sum(dim=2)
+    wait = going_on.sum(dim=2).cpu().numpy()
     if scheduler.decides_at_once:
         return row + wait
     # The gate to frame i + d is known once frame i + d - 1 is there.
-    there = counts[:, None] - torch.arange(width, device=first.device)
+    there = counts[:, None] - np.arange(width)
     undecided = (wait >= there) & (there < scheduler.frames)
-    return torch.where(undecided, UNDECIDED, row + wait)
+    return np.where(undecided, UNDECIDED, row + wait)
 
 
 def ready_rows(
-    needs: torch.Tensor,
-    counts: torch.Tensor,
-    received: torch.Tensor,
-    over: torch.Tensor,
-) -> torch.Tensor:
+    needs: np.ndarray, counts: Counts, received: Counts, over: np.ndarray
+) -> Counts:
     """Return how many rows of each stream may run now, in order, (B,).
 
     Args:
@@ -186,5 +182,4 @@ def ready_rows(
         over: Whether no more will come (B,) bool.
     """
     there = (needs < received[:, None]) | over[:, None]
-    waiting = rows(needs.shape[1], counts)
-    return (there & waiting).long().cumprod(dim=1).sum(dim=1)
+    return (there & rows(needs.shape[1], counts)).cumprod(axis=1).sum(axis=1)

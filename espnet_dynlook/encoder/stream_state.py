@@ -5,8 +5,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from espnet_dynlook.encoder.ragged import Counts
 from espnet_dynlook.encoder.readiness import SegmentEnds
 
 
@@ -14,33 +16,35 @@ from espnet_dynlook.encoder.readiness import SegmentEnds
 class LayerState:
     """What a layer keeps of its streams. Rows of a stream are at the left.
 
+    A frame of input is queued as it is until some row of the layer runs: then all that
+    are there are projected together. So packets that make nothing ready cost nothing.
+
     Attributes:
+        pending: Frames of input that are not projected (B, N, size).
         inputs: Of rows that have not run (B, P, size); None where nobody asks for them.
-        rows: The same rows before their attention (B, P, size).
-        hidden: As attention sees them (B, P, size).
-        queries: Theirs (B, P, heads, d_k).
-        stamps: Last input frame that each of these inputs needed (B, P).
-        keys: Of the frames that rows to come can see (B, C, heads, d_k).
-        values: Likewise.
+        stamps: Last input frame that each of these inputs needed (B, P), on the host.
+        queue: Projected rows that have not run (B, P, parts): before their attention,
+            as attention sees them where the layer joins both, and their queries.
+        memory: Keys and values of the frames that rows to come can see (B, C, 2 size).
+        past: Of the convolution, or None.
         done: Rows that have run (B,).
         received: Frames of input (B,).
-        first: Number of the first frame in ``keys`` (B,).
+        projected: Those of them in ``memory`` or forgotten (B,).
+        first: Number of the first frame in ``memory`` (B,).
         horizon: Last frame that any row so far has waited for (B,).
-        past: Of the convolution, or None.
     """
 
+    pending: torch.Tensor
     inputs: torch.Tensor | None
-    rows: torch.Tensor
-    hidden: torch.Tensor
-    queries: torch.Tensor
     stamps: torch.Tensor
-    keys: torch.Tensor
-    values: torch.Tensor
-    done: torch.Tensor
-    received: torch.Tensor
-    first: torch.Tensor
-    horizon: torch.Tensor
+    queue: torch.Tensor
+    memory: torch.Tensor
     past: torch.Tensor | None
+    done: Counts
+    received: Counts
+    projected: Counts
+    first: Counts
+    horizon: Counts
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,16 @@ class EncoderState:
         segments: Of a ``segment`` scheduler, else None.
         over: Streams that have ended (B,) bool.
         latency: Of the frames that the last call gave out, how many frames after them
-            the last one is that they needed (B, n), 0 past a stream's count.
+            the last one is that they needed (B, n), 0 past a stream's count; on the
+            host.
     """
 
     features: torch.Tensor
-    held: torch.Tensor
-    frames: torch.Tensor
+    held: Counts
+    frames: Counts
     layers: tuple[LayerState, ...]
     segments: SegmentEnds | None
-    over: torch.Tensor
+    over: np.ndarray
     latency: torch.Tensor = field(repr=False)
 
     @property
@@ -75,8 +80,8 @@ class EncoderState:
 
 
 def _mapped(value: Any, function: Any) -> Any:
-    """Return a state with a function applied to each of its tensors."""
-    if isinstance(value, torch.Tensor):
+    """Return a state with a function applied to each of its tensors and arrays."""
+    if isinstance(value, torch.Tensor | np.ndarray):
         return function(value)
     if isinstance(value, tuple):
         return tuple(_mapped(one, function) for one in value)
@@ -88,17 +93,28 @@ def _mapped(value: Any, function: Any) -> Any:
     return value
 
 
-def restarted(state: EncoderState, streams: torch.Tensor) -> EncoderState:
+def restarted(state: EncoderState, streams: Any) -> EncoderState:
     """Return a state in which some streams begin anew.
 
     Args:
         state: Of all streams.
         streams: Which (B,) bool.
-    """
 
-    def cleared(tensor: torch.Tensor) -> torch.Tensor:
-        at = streams.reshape(-1, *(1,) * (tensor.dim() - 1))
-        return tensor.masked_fill(at, False if tensor.dtype == torch.bool else 0)
+    Raises:
+        ValueError: there is not one for each stream.
+    """
+    chosen = torch.as_tensor(streams).bool().cpu()
+    if chosen.shape != (state.batch_size,):
+        raise ValueError(
+            f"streams has shape {tuple(chosen.shape)} and must be "
+            f"({state.batch_size},) bool, one for each stream"
+        )
+
+    def cleared(values: Any) -> Any:
+        if isinstance(values, np.ndarray):
+            return np.where(chosen.numpy(), np.zeros_like(values), values)
+        at = chosen.to(values.device).reshape(-1, *(1,) * (values.dim() - 1))
+        return values.masked_fill(at, 0)
 
     return _mapped(state, cleared)
 
@@ -106,9 +122,9 @@ def restarted(state: EncoderState, streams: torch.Tensor) -> EncoderState:
 def checked_input(
     state: EncoderState,
     feats: torch.Tensor,
-    lengths: torch.Tensor | None,
-    final: bool | torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    lengths: Any,
+    final: Any,
+) -> tuple[Counts, np.ndarray]:
     """Return lengths (B,) and which streams are over now (B,), or say what is wrong."""
     batch = state.batch_size
     if feats.dim() != 3 or len(feats) != batch:
@@ -118,19 +134,20 @@ def checked_input(
         )
     if lengths is None:
         lengths = torch.full((batch,), feats.shape[1])
-    lengths = torch.as_tensor(lengths).to(state.held)
-    if lengths.shape != (batch,) or not bool(
-        ((lengths >= 0) & (lengths <= feats.shape[1])).all()
+    counts = torch.as_tensor(lengths).long().cpu().numpy()
+    if (
+        counts.shape != (batch,)
+        or not ((counts >= 0) & (counts <= feats.shape[1])).all()
     ):
         raise ValueError(
-            f"lengths={lengths.tolist()} must be {batch} numbers of new frames from 0 "
+            f"lengths={counts.tolist()} must be {batch} numbers of new frames from 0 "
             f"to {feats.shape[1]}, the frames in feats"
         )
-    over = torch.as_tensor(final, device=state.over.device).expand(batch).bool()
-    late = (state.over & (lengths > 0)).nonzero().flatten().tolist()
+    over = torch.as_tensor(final).bool().cpu().expand(batch).numpy()
+    late = (state.over & (counts > 0)).nonzero()[0].tolist()
     if late:
         raise ValueError(
             f"streams {late} have ended (final) and get more frames: restart them "
             "first, with encoder.restart(state, streams)"
         )
-    return lengths, over | state.over
+    return counts, over | state.over

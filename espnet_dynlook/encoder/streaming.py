@@ -2,19 +2,21 @@
 
 """Encoders frame by frame: what streams equals what an offline pass gives.
 
-Nothing is computed twice: each layer computes the keys and values of a frame when it
-arrives, and runs all rows whose wait is over in one call, in all streams together.
-Streams of a batch need not keep step: each has its own numbers of frames.
+Nothing is computed twice: each layer computes the keys and values of a frame once, and
+runs all rows whose wait is over in one call, in all streams together. Streams of a
+batch need not keep step: each has its own numbers of frames, which are on the host, so
+that nothing waits for a device but decisions of a scheduler.
 """
 
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.encoder.attention import MaskedRelPositionMultiHeadedAttention
-from espnet_dynlook.encoder.ragged import append, drop, rows, take
+from espnet_dynlook.encoder.ragged import Counts, append, drop, in_step, rows, take
 from espnet_dynlook.encoder.readiness import (
     SegmentEnds,
     fixed_needs,
@@ -63,32 +65,28 @@ class StreamingEncoder:
                     f"sees {conv.padding[1]} future frames; train with causal_conv: "
                     "true"
                 )
-        weight = next(encoder.parameters())
-        like = weight.new_zeros(batch_size)
-        zeros = torch.zeros(batch_size, dtype=torch.long, device=weight.device)
+        like = next(encoder.parameters()).new_zeros(batch_size)
+        zeros = np.zeros(batch_size, dtype=np.int64)
         size = encoder.output_size()
         nothing = like.new_zeros(batch_size, 0, size)
+        nowhere = torch.zeros(batch_size, 0, dtype=torch.long)
         asks = self.scheduler is not None and not self.scheduler.shared
         layers = []
         for layer in encoder.encoders:
-            heads = like.new_zeros(
-                batch_size, 0, layer.self_attn.h, layer.self_attn.d_k
-            )
             conv = getattr(layer, "conv_module", None)
             layers.append(
                 LayerState(
+                    pending=nothing,
                     inputs=nothing if asks else None,
-                    rows=nothing,
-                    hidden=nothing,
-                    queries=heads,
-                    stamps=zeros.new_zeros(batch_size, 0),
-                    keys=heads,
-                    values=heads,
+                    stamps=nowhere,
+                    queue=like.new_zeros(batch_size, 0, len(_parts(layer)) * size),
+                    memory=like.new_zeros(batch_size, 0, 2 * size),
+                    past=None if conv is None else conv.initial_past(like),
                     done=zeros,
                     received=zeros,
+                    projected=zeros,
                     first=zeros,
                     horizon=zeros,
-                    past=None if conv is None else conv.initial_past(like),
                 )
             )
         segments = None
@@ -100,32 +98,31 @@ class StreamingEncoder:
             frames=zeros,
             layers=tuple(layers),
             segments=segments,
-            over=zeros.bool(),
-            latency=zeros.new_zeros(batch_size, 0),
+            over=zeros.astype(bool),
+            latency=nowhere,
         )
 
     def step(
         self,
         state: EncoderState,
         feats: torch.Tensor,
-        lengths: torch.Tensor | None,
-        final: bool | torch.Tensor,
+        lengths: Any,
+        final: Any,
         ctc: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor, EncoderState]:
         """Take in further features; see ``DynlookEncoder.step``."""
         lengths, over = checked_input(state, feats, lengths, final)
         encoder = self.encoder
         x, added, state = self._embed(state, feats, lengths)
-        state = replace(state, over=over)
-        stamps = state.frames[:, None] + torch.arange(x.shape[1], device=x.device)
-        state = replace(state, frames=state.frames + added)
+        stamps = torch.from_numpy(state.frames[:, None] + np.arange(x.shape[1]))
+        state = replace(state, over=over, frames=state.frames + added)
         if state.segments is not None:
             assert self.scheduler is not None
             segments = state.segments.add(self.scheduler, x, added)
             state = replace(state, segments=segments)
         layers = []
         for number, layer in enumerate(encoder.encoders, 1):
-            own = self._receive(state.layers[number - 1], layer, x, stamps, added)
+            own = _received(state.layers[number - 1], x, stamps, added)
             own, x, stamps, added = self._run(state, own, number, layer)
             layers.append(own)
             if number in encoder.interctc_layer_idx and encoder.conditioning_layer:
@@ -136,21 +133,17 @@ class StreamingEncoder:
         kept = state.segments
         if kept is not None:
             kept = kept.forget(layers[-1].done)
-        inside = rows(x.shape[1], added)
-        number_of_row = (layers[-1].done - added)[:, None] + torch.arange(
-            x.shape[1], device=x.device
-        )
-        state = replace(
-            state,
-            layers=tuple(layers),
-            segments=kept,
-            latency=(stamps - number_of_row).masked_fill(~inside, 0),
-        )
-        return x.masked_fill(~inside[:, :, None], 0.0), added, state
+        inside = torch.from_numpy(rows(x.shape[1], added))
+        number_of_row = (layers[-1].done - added)[:, None] + np.arange(x.shape[1])
+        latency = (stamps - torch.from_numpy(number_of_row)).masked_fill(~inside, 0)
+        state = replace(state, layers=tuple(layers), segments=kept, latency=latency)
+        if in_step(added) is None:
+            x = x.masked_fill(~inside[:, :, None].to(x.device), 0.0)
+        return x, torch.from_numpy(added).to(x.device), state
 
     def _embed(
-        self, state: EncoderState, feats: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, EncoderState]:
+        self, state: EncoderState, feats: torch.Tensor, lengths: Counts
+    ) -> tuple[torch.Tensor, Counts, EncoderState]:
         """Return new frames of the input layer, how many each stream has, the state."""
         encoder = self.encoder
         arithmetic = encoder.arithmetic
@@ -159,7 +152,7 @@ class StreamingEncoder:
             features = feats[:, :0]  # the first call says what features are
         features = append(features, state.held, feats, lengths)
         held = state.held + lengths
-        added = arithmetic.output_lengths(held)
+        added = arithmetic.output_lengths(torch.from_numpy(held)).numpy()
         most = int(added.max())
         if not most:
             empty = next(encoder.parameters()).new_zeros(
@@ -170,47 +163,19 @@ class StreamingEncoder:
         before, positions, after = around_positions(encoder.embed)
         x = before(features[:, :needed])
         if positions is not None:
-            x = positions(x, state.frames)
+            x = positions(x, torch.from_numpy(state.frames).to(x.device))
         x = after(x)
-        x = x.masked_fill(~rows(most, added)[:, :, None], 0.0)
+        if in_step(added) is None:
+            inside = torch.from_numpy(rows(most, added)).to(x.device)
+            x = x.masked_fill(~inside[:, :, None], 0.0)
         encoder._check_finite(x)
         used = added * arithmetic.stride
         features = drop(features, held, used)
         return x, added, replace(state, features=features, held=held - used)
 
-    def _receive(
-        self,
-        own: LayerState,
-        layer: Any,
-        x: torch.Tensor,
-        stamps: torch.Tensor,
-        added: torch.Tensor,
-    ) -> LayerState:
-        """Queue new input frames of a layer, with their keys and values."""
-        if not int(added.max()):
-            return own
-        attention = layer.self_attn
-        before, hidden = layer.attention_input(x)
-        q, k, v = (one.transpose(1, 2) for one in attention.forward_qkv(*(hidden,) * 3))
-        waiting, kept = own.received - own.done, own.received - own.first
-        inputs = own.inputs
-        if inputs is not None:
-            inputs = append(inputs, waiting, x, added)
-        return replace(
-            own,
-            inputs=inputs,
-            rows=append(own.rows, waiting, before, added),
-            hidden=append(own.hidden, waiting, hidden, added),
-            queries=append(own.queries, waiting, q, added),
-            stamps=append(own.stamps, waiting, stamps, added),
-            keys=append(own.keys, kept, k, added),
-            values=append(own.values, kept, v, added),
-            received=own.received + added,
-        )
-
-    def _needs(self, state: EncoderState, own: LayerState, number: int) -> torch.Tensor:
+    def _needs(self, state: EncoderState, own: LayerState, number: int) -> np.ndarray:
         """Return the last frame that each waiting row of a layer waits for (B, P)."""
-        width = own.rows.shape[1]
+        width = own.stamps.shape[1]
         if self.scheduler is None:
             return fixed_needs(self.kind, number, own.done, width)
         if state.segments is not None:
@@ -221,7 +186,7 @@ class StreamingEncoder:
 
     def _run(
         self, state: EncoderState, own: LayerState, number: int, layer: Any
-    ) -> tuple[LayerState, torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[LayerState, torch.Tensor, torch.Tensor, Counts]:
         """Run the rows of a layer whose wait is over.
 
         Returns:
@@ -231,45 +196,40 @@ class StreamingEncoder:
         waiting = own.received - own.done
         needs = self._needs(state, own, number)
         ready = ready_rows(needs, waiting, own.received, state.over)
-        most = int(ready.max()) if len(ready) else 0
+        most = int(ready.max())
         if not most:
-            return own, own.rows[:, :0], own.stamps[:, :0], ready
-        inside = rows(most, ready)
-        number_of_row = own.done[:, None] + torch.arange(most, device=ready.device)
-        last = torch.minimum(needs[:, :most], own.received[:, None] - 1)
-        furthest = torch.maximum(
-            last.masked_fill(~inside, -1).cummax(dim=1).values, own.horizon[:, None]
-        )
+            return own, own.pending[:, :0], own.stamps[:, :0], ready
+        own = _projected(own, layer)
+        number_of_row = own.done[:, None] + np.arange(most)
+        last = np.minimum(needs[:, :most], own.received[:, None] - 1)
+        furthest = np.maximum.accumulate(np.where(rows(most, ready), last, -1), axis=1)
+        furthest = np.maximum(furthest, own.horizon[:, None])
         # What earlier rows waited for is there, too.
         share = self.scheduler is not None and self.scheduler.share_wait
-        seen = torch.maximum(number_of_row, furthest if share else last)
-        attended = self._attend(own, layer.self_attn, number_of_row, seen, most)
-        x, past = layer.step(
-            own.rows[:, :most], own.hidden[:, :most], attended, own.past, ready
-        )
-        at = (furthest - own.done[:, None]).clamp(0, own.stamps.shape[1] - 1)
+        seen = np.maximum(number_of_row, furthest if share else last)
+        parts = own.queue[:, :most].chunk(len(_parts(layer)), dim=2)
+        attended = self._attend(own, layer.self_attn, parts[0], number_of_row, seen)
+        x, past = layer.step(parts[1], parts[-1], attended, own.past, ready)
+        at = (furthest - own.done[:, None]).clip(0, own.stamps.shape[1] - 1)
         stamps = take(own.stamps, at)
-        end = furthest.gather(1, (ready - 1).clamp(min=0)[:, None])[:, 0]
+        end = furthest[np.arange(len(ready)), (ready - 1).clip(min=0)]
         done = own.done + ready
         kept = own.received - own.first
-        context = self.encoder.left_context
-        gone = torch.zeros_like(done)
-        if context >= 0:
-            gone = (done - context - own.first).clamp(min=0)
-            gone = torch.minimum(gone, kept)
+        gone = np.zeros_like(done)
+        if self.encoder.left_context >= 0:
+            gone = (done - self.encoder.left_context - own.first).clip(min=0)
+            gone = np.minimum(gone, kept)
+        inputs = own.inputs
         own = replace(
             own,
-            inputs=None if own.inputs is None else drop(own.inputs, waiting, ready),
-            rows=drop(own.rows, waiting, ready),
-            hidden=drop(own.hidden, waiting, ready),
-            queries=drop(own.queries, waiting, ready),
+            inputs=None if inputs is None else drop(inputs, waiting, ready),
             stamps=drop(own.stamps, waiting, ready),
-            keys=drop(own.keys, kept, gone),
-            values=drop(own.values, kept, gone),
+            queue=drop(own.queue, waiting, ready),
+            memory=drop(own.memory, kept, gone),
+            past=past,
             done=done,
             first=own.first + gone,
-            horizon=torch.where(ready > 0, end, own.horizon),
-            past=past,
+            horizon=np.where(ready > 0, end, own.horizon),
         )
         return own, x, stamps, ready
 
@@ -277,24 +237,70 @@ class StreamingEncoder:
         self,
         own: LayerState,
         attention: Any,
-        number_of_row: torch.Tensor,
-        seen: torch.Tensor,
-        most: int,
+        queries: torch.Tensor,
+        number_of_row: np.ndarray,
+        seen: np.ndarray,
     ) -> torch.Tensor:
         """Return what rows attend to (B, n, size)."""
-        q = own.queries[:, :most].transpose(1, 2)
-        k, v = own.keys.transpose(1, 2), own.values.transpose(1, 2)
-        key = own.first[:, None] + torch.arange(k.shape[2], device=q.device)
+        split = (attention.h, attention.d_k)
+        q = queries.unflatten(2, split).transpose(1, 2)  # (B, head, n, d_k)
+        k, v = (
+            one.unflatten(2, split).transpose(1, 2) for one in own.memory.chunk(2, 2)
+        )
+        key = own.first[:, None] + np.arange(k.shape[2])
         ahead = key[:, None] - number_of_row[:, :, None]  # (B, n, C)
         closed = key[:, None] > seen[:, :, None]
         closed |= key[:, None] >= own.received[:, None, None]
         if self.encoder.left_context >= 0:
             closed |= ahead < -self.encoder.left_context
+        if len(ahead) > 1 and (ahead == ahead[:1]).all():
+            ahead = ahead[:1]  # streams that keep step share their positions
         lowest = max(torch.finfo(q.dtype).min / 2, -1e30)
-        bias = torch.zeros_like(closed, dtype=q.dtype).masked_fill(closed, lowest)
-        bias = bias[:, None]
+        bias = torch.from_numpy(np.where(closed, lowest, 0.0)[:, None])
+        bias = bias.to(q.device, q.dtype)
         if isinstance(attention, MaskedRelPositionMultiHeadedAttention):
             bias = bias + attention.position_scores(q, -ahead)
             q = q + attention.pos_bias_u[:, None]
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return attention.linear_out(out.transpose(1, 2).flatten(2))
+
+
+def _parts(layer: Any) -> tuple[str, ...]:
+    """Say what a layer keeps of the rows that have not run."""
+    return ("queries", "rows", "hidden") if layer.concat_after else ("queries", "rows")
+
+
+def _received(
+    own: LayerState, x: torch.Tensor, stamps: torch.Tensor, added: Counts
+) -> LayerState:
+    """Queue new input frames of a layer."""
+    if not added.max():
+        return own
+    waiting, inputs = own.received - own.done, own.inputs
+    return replace(
+        own,
+        pending=append(own.pending, own.received - own.projected, x, added),
+        inputs=None if inputs is None else append(inputs, waiting, x, added),
+        stamps=append(own.stamps, waiting, stamps, added),
+        received=own.received + added,
+    )
+
+
+def _projected(own: LayerState, layer: Any) -> LayerState:
+    """Compute queries, keys and values of the frames that have come in since."""
+    added = own.received - own.projected
+    if not added.max():
+        return own
+    attention = layer.self_attn
+    before, hidden = layer.attention_input(own.pending)
+    q, k, v = (one.transpose(1, 2) for one in attention.forward_qkv(*(hidden,) * 3))
+    found = {"queries": q.flatten(2), "rows": before, "hidden": hidden}
+    queue = torch.cat([found[name] for name in _parts(layer)], dim=2)
+    memory = torch.cat((k.flatten(2), v.flatten(2)), dim=2)
+    return replace(
+        own,
+        pending=own.pending[:, :0],
+        queue=append(own.queue, own.projected - own.done, queue, added),
+        memory=append(own.memory, own.projected - own.first, memory, added),
+        projected=own.received,
+    )
