@@ -112,6 +112,7 @@ class Watch:
         self.shown: list[int] = []
         self.stable: list[int] = []
 
+    @torch.inference_mode()
     def follow(self, frames: torch.Tensor) -> None:
         """Go on with frames (n, ...)."""
         for frame in frames:
