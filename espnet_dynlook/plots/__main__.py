@@ -11,6 +11,7 @@ PICTURES = {
     "graph": "the computational graph of a few frames, with the path that waits",
     "gates": "gate values as the annealing hardens them; curves of a training",
     "tradeoff": "loss or error against latency, every system of a matrix",
+    "latency": "how late the text of streams is, as measured; several decodings",
     "backlog": "work that waits for the device, over time, and its delay at the end",
 }
 

@@ -87,6 +87,29 @@ def test_perceived_latency_is_shown_where_it_was_simulated(decoded, tmp_path, ca
     assert "test: user-perceived latency (simulated) 30 ms, p50 20, p90 52" in page
 
 
+def test_latencies_of_streams_are_shown_where_they_were_measured(
+    decoded, tmp_path, capsys
+):
+    _, folder = decoded("exp/asr_x", REFERENCE)
+    result = json.loads((folder / "score_wer/result.json").read_text())
+    assert result["streamed_ms"] == {}
+    results.main([str(tmp_path / "exp/asr_x")])
+    assert "latency (ms)" not in (tmp_path / "exp/asr_x/RESULTS.md").read_text()
+    write_table(folder / "token_stable_ms", {"amy-1": "0.0 80.0", "bob-1": "40.0"})
+    write_table(folder / "final_ms", {"amy-1": "5.0", "amy-2": "7.0", "bob-1": "60.0"})
+    write_table(folder / "first_partial_ms", {"amy-1": "", "amy-2": "", "bob-1": ""})
+    capsys.readouterr()
+    decoded("exp/asr_x", REFERENCE)
+    assert "stable latency 40 ms (p50 40, p90 72)\n" in capsys.readouterr().out
+    result = json.loads((folder / "score_cer/result.json").read_text())
+    assert result["streamed_ms"]["final"]["mean"] == pytest.approx(24)
+    results.main([str(tmp_path / "exp/asr_x")])
+    page = (tmp_path / "exp/asr_x/RESULTS.md").read_text()
+    assert "|latency (ms)|mean|p50|p90|\n" in page
+    assert "|test, stable|40|40|72|\n|test, final|24|7|49|\n" in page
+    assert "first partial" not in page
+
+
 def test_one_result_has_its_rate_and_what_was_measured(decoded):
     _, folder = decoded("exp/asr_x", ONE_WRONG, waits={"amy-1": "10 30"})
     result = results.read_result(folder, "wer")
