@@ -1,5 +1,6 @@
 """Streams of a data directory: texts of the other commands, and latencies beside."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from hub_data import CONFIG, TOKENS
 from recogniser_files import FS, speech, write_model
 
-from espnet_dynlook.bin import asr_inference, asr_inference_streaming
+from espnet_dynlook.bin import asr_evaluate, asr_inference, asr_inference_streaming
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.metrics.streamed import LATENCIES
 from espnet_dynlook.recognizer import Recognizer
@@ -200,6 +201,20 @@ def test_words_with_times_are_what_tokens_are_measured_from(tmp_path, wav_scp, s
     assert [key for key, own in delays.items() if own] == ["utt3"]
     spoken = [one for one in token["utt3"].split() if one != "<space>"]
     assert len(delays["utt3"]) == len(spoken) <= len(whole)
+    # asr_evaluate measures the same, offline.
+    said = {key: text or "a" for key, text in read(folder / "text").items()}
+    lines = [f"{key} {text}\n" for key, text in said.items()]
+    (tmp_path / "text").write_text("".join(lines), encoding="utf-8")
+    asr_evaluate.main(
+        [
+            *arguments(files, data, tmp_path / "evaluated"),
+            *("--data_path_and_name_and_type", f"{tmp_path}/text,text,text"),
+            *("--alignment", f"{tmp_path}/words.ctm"),
+        ]
+    )
+    rows = (tmp_path / "evaluated/utterances.jsonl").read_text().splitlines()
+    evaluated = {row["utt"]: row["token_delays_ms"] for row in map(json.loads, rows)}
+    assert delays["utt3"] == pytest.approx(evaluated["utt3"], abs=0.11)
     (tmp_path / "other.ctm").write_text("elsewhere 1 0.0 0.1 ab\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"other\.ctm has none of these utterances"):
         stream(files, data, *extra, "--alignment", f"{tmp_path}/other.ctm")
