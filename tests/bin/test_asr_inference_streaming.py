@@ -194,9 +194,10 @@ def test_words_with_times_are_what_tokens_are_measured_from(tmp_path, wav_scp, s
     token = read(folder / "token")
     words = [one for one in read(folder / "text")["utt3"].split() if one]
     ctm = [f"utt3 1 {n / 10:.2f} 0.10 {one}\n" for n, one in enumerate(words)]
-    (tmp_path / "words.ctm").write_text("".join(ctm), encoding="utf-8")
+    words_ctm = tmp_path / f"{wav_scp.parent.name}.ctm"
+    words_ctm.write_text("".join(ctm), encoding="utf-8")
     whole = numbers(folder, "token_emission_ms")["utt3"]
-    folder = stream(files, data, *extra, "--alignment", f"{tmp_path}/words.ctm")
+    folder = stream(files, data, *extra, "--alignment", f"{tmp_path}")
     delays = numbers(folder, "token_emission_ms")
     assert [key for key, own in delays.items() if own] == ["utt3"]
     spoken = [one for one in token["utt3"].split() if one != "<space>"]
@@ -209,7 +210,7 @@ def test_words_with_times_are_what_tokens_are_measured_from(tmp_path, wav_scp, s
         [
             *arguments(files, data, tmp_path / "evaluated"),
             *("--data_path_and_name_and_type", f"{tmp_path}/text,text,text"),
-            *("--alignment", f"{tmp_path}/words.ctm"),
+            *("--alignment", f"{words_ctm}"),
         ]
     )
     rows = (tmp_path / "evaluated/utterances.jsonl").read_text().splitlines()
