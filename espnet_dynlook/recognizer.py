@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import array
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +20,16 @@ from espnet_dynlook.search.incremental import GreedyCTC, Search
 from espnet_dynlook.search.prefix_beam import PrefixBeam
 from espnet_dynlook.search.transducer import GreedyTransducer
 from espnet_dynlook.search.transducer_beam import TransducerBeam
+from espnet_dynlook.streaming.endpoint import Endpoint
 from espnet_dynlook.streaming.pipeline import Pipeline
-from espnet_dynlook.streaming.words import Word, WordReader
+from espnet_dynlook.streaming.transcript import Partial, Result, Transcript
+from espnet_dynlook.streaming.words import WordReader
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.packed import unpacked
 
 #: Utterances in one batch.
 BATCH = 16
 Audio = str | Path | np.ndarray | torch.Tensor
-
-
-@dataclass(frozen=True)
-class Partial:
-    """What is recognised of a stream so far.
-
-    Attributes:
-        text: Of the best hypothesis.
-        stable_text: The words at its beginning that will not change any more.
-        words: With their times.
-        lookahead_ms: Of the encoder frames that came out with this packet: how long
-            each waited, from its end; front end included.
-    """
-
-    text: str
-    stable_text: str
-    words: tuple[Word, ...]
-    lookahead_ms: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is recognised of an utterance.
-
-    Attributes:
-        text: Its words.
-        words: With their times.
-        score: Log-probability of the hypothesis.
-        lookahead_ms: Of all encoder frames.
-    """
-
-    text: str
-    words: tuple[Word, ...]
-    score: float
-    lookahead_ms: tuple[float, ...]
 
 
 class Recognizer:
@@ -183,13 +151,17 @@ class Recognizer:
             found.update(zip(batch, results, strict=True))
         return [found[n] for n in range(len(samples))]
 
-    def stream(self) -> Stream:
-        """Return a stream that has heard nothing."""
-        return Stream(self)
+    def stream(self, endpoint: Endpoint | None = None) -> Stream:
+        """Return a stream that has heard nothing.
 
-    def streams(self, number: int) -> Streams:
-        """Return several streams, which are computed together."""
-        return Streams(self, number)
+        Args:
+            endpoint: Where it is cut into utterances; None: nowhere.
+        """
+        return Stream(self, endpoint)
+
+    def streams(self, number: int, endpoint: Endpoint | None = None) -> Streams:
+        """Return several streams, which are computed together; as for ``stream``."""
+        return Streams(self, number, endpoint)
 
     def _samples(self, audio: Audio) -> torch.Tensor:
         if isinstance(audio, (str, Path)):
@@ -218,12 +190,20 @@ class Streams:
     Args:
         recognizer: Whose.
         number: How many.
+        endpoint: Where they are cut into utterances; None: nowhere.
     """
 
-    def __init__(self, recognizer: Recognizer, number: int):
+    def __init__(
+        self, recognizer: Recognizer, number: int, endpoint: Endpoint | None = None
+    ):
         self.recognizer = recognizer
-        self.state = recognizer.pipeline.begin(number)
-        self.waits: list[list[torch.Tensor]] = [[] for _ in range(number)]
+        rules = None
+        if endpoint is not None:
+            rules = endpoint.rules(1000.0 * recognizer.period)
+        self.state = recognizer.pipeline.begin(number, rules)
+        # Of the utterance that each stream is in.
+        self.transcripts = [Transcript(recognizer.words) for _ in range(number)]
+        self.waits = [array.array("l") for _ in range(number)]
 
     def push(self, packets: Sequence[Any]) -> list[Partial]:
         """Take in a packet of each stream.
@@ -234,8 +214,14 @@ class Streams:
         Raises:
             ValueError: a packet is wrong; then none has been taken in.
         """
-        waited = self._step(packets, [False] * len(packets))
-        return [self._partial(n, waits) for n, waits in enumerate(waited)]
+        found = self._step(packets, [False] * len(packets))
+        partials = []
+        for n, (waits, ended) in enumerate(found):
+            transcript = self.transcripts[n]
+            rest = transcript.read(self.state.searches[n])
+            words = (transcript.complete, len(transcript.complete), rest)
+            partials.append(Partial(self._in_ms(waits), ended, *words))
+        return partials
 
     def finish(self, packets: Sequence[Any] | None = None) -> list[Result]:
         """End all streams that have not ended, with a last packet of each.
@@ -244,23 +230,30 @@ class Streams:
             packets: As for ``push``; None: nothing more.
         """
         number = len(self.waits)
-        self._step(packets or [None] * number, [True] * number)
-        return [self._result(n) for n in range(number)]
+        found = self._step(packets or [None] * number, [True] * number)
+        return [self._last(n, ended) for n, (_, ended) in enumerate(found)]
 
     def end(self, stream: int, packet: Any = None) -> Result:
         """End one stream, with a last packet."""
         packets: list[Any] = [None] * len(self.waits)
         packets[stream] = packet
-        self._step(packets, [n == stream for n in range(len(packets))])
-        return self._result(stream)
+        found = self._step(packets, [n == stream for n in range(len(packets))])
+        return self._last(stream, found[stream][1])
 
     def reset(self, stream: int) -> None:
         """Let a stream begin anew: it equals a fresh one."""
         chosen = [n == stream for n in range(len(self.waits))]
         self.state = self.recognizer.pipeline.restart(self.state, chosen)
-        self.waits[stream] = []
+        self._begin(stream)
 
-    def _step(self, packets: Sequence[Any], final: list[bool]) -> list[torch.Tensor]:
+    def _begin(self, stream: int) -> None:
+        self.transcripts[stream] = Transcript(self.recognizer.words)
+        self.waits[stream] = array.array("l")
+
+    def _step(
+        self, packets: Sequence[Any], final: list[bool]
+    ) -> list[tuple[list[int], tuple[Result, ...]]]:
+        """Take in packets; return each stream's waits and utterances that ended."""
         if len(packets) != len(self.waits):
             raise ValueError(f"{len(packets)} packets for {len(self.waits)} streams")
         nothing = torch.zeros(0)
@@ -268,32 +261,33 @@ class Streams:
             nothing if one is None else self.recognizer._samples(one) for one in packets
         ]
         self.state, waited = self.recognizer.pipeline.step(self.state, samples, final)
-        for own, waits in zip(self.waits, waited, strict=True):
-            own.append(waits)
-        return waited
+        found = []
+        for n, new in enumerate(waited):
+            own = new.tolist()
+            self.waits[n].extend(own)
+            ended = []
+            for segment in self.state.ended[n]:
+                size = segment.stop - segment.start
+                rest = self.waits[n][size:]
+                ended.append(self._result(n, segment.search, size))
+                self._begin(n)
+                self.waits[n] = rest
+            found.append((own, tuple(ended)))
+        return found
 
-    def _in_ms(self, waits: torch.Tensor) -> tuple[float, ...]:
+    def _in_ms(self, waits: Iterable[int]) -> tuple[float, ...]:
         one = self.recognizer
-        return tuple((waits * (1000.0 * one.period) + one.constant_ms).tolist())
+        return tuple(1000.0 * one.period * wait + one.constant_ms for wait in waits)
 
-    def _partial(self, stream: int, waits: torch.Tensor) -> Partial:
-        search = self.state.searches[stream]
-        tokens = search.tokens
-        words = self.recognizer.words.words_of(tokens)
-        closed = self.recognizer.words.closed_words(tokens[: search.stable])
-        return Partial(
-            " ".join(word.text for word in words),
-            " ".join(word.text for word in words[:closed]),
-            words,
-            self._in_ms(waits),
-        )
+    def _result(self, stream: int, search: Search, frames: int) -> Result:
+        """Return what there is of the utterance that a stream is in."""
+        waits = self._in_ms(self.waits[stream][:frames])
+        return self.transcripts[stream].result(search, waits)
 
-    def _result(self, stream: int) -> Result:
+    def _last(self, stream: int, ended: tuple[Result, ...]) -> Result:
         search = self.state.searches[stream]
-        words = self.recognizer.words.words_of(search.tokens)
-        waits = torch.cat([torch.zeros(0), *self.waits[stream]])
-        text = " ".join(word.text for word in words)
-        return Result(text, words, search.score, self._in_ms(waits))
+        last = self._result(stream, search, len(self.waits[stream]))
+        return replace(last, ended=ended)
 
 
 class Stream:
@@ -301,10 +295,11 @@ class Stream:
 
     Args:
         recognizer: Whose.
+        endpoint: Where it is cut into utterances; None: nowhere.
     """
 
-    def __init__(self, recognizer: Recognizer):
-        self._streams = Streams(recognizer, 1)
+    def __init__(self, recognizer: Recognizer, endpoint: Endpoint | None = None):
+        self._streams = Streams(recognizer, 1, endpoint)
 
     def push(self, samples: Any) -> Partial:
         """Take in samples (N,) in +-1, any number of them.

@@ -9,6 +9,7 @@ import torch
 from recogniser_files import FS, speech, write_model
 
 from espnet_dynlook.recognizer import Recognizer
+from espnet_dynlook.search.incremental import GreedyCTC
 from espnet_dynlook.streaming.frontend import CannotStream
 
 pytestmark = pytest.mark.host
@@ -48,7 +49,7 @@ def searching(files, request):
 
 def test_streamed_equals_transcribed(searching):
     recognizer = searching
-    said = set()
+    said, words, apart = set(), 0, 0
     for seed in range(6):
         samples = speech(seed, 0.5 + seed / 3)
         whole = recognizer.transcribe(samples)
@@ -56,15 +57,19 @@ def test_streamed_equals_transcribed(searching):
         for sizes in ([80], [1, 700, 33], [4000]):
             result, partials = stream(recognizer, samples, random.Random(seed), sizes)
             assert result.text == whole.text
-            assert result.words == whole.words or all(
-                a.confidence == pytest.approx(b.confidence, abs=1e-3)
-                for a, b in zip(result.words, whole.words, strict=True)
+            pairs = list(zip(result.words, whole.words, strict=True))
+            words += len(pairs)
+            apart += sum(
+                a.start != b.start or abs(a.confidence - b.confidence) > 1e-3
+                for a, b in pairs
             )
             assert result.score == pytest.approx(whole.score, abs=1e-2)
             assert result.lookahead_ms == whole.lookahead_ms
             given = [ms for one in partials for ms in one.lookahead_ms]
             assert tuple(given) == whole.lookahead_ms[: len(given)]
     assert len(said) > 2
+    # Of two ways into a labelling that are as good as each other, rounding chooses one.
+    assert apart <= (0 if recognizer.pipeline.search == GreedyCTC() else 0.05 * words)
 
 
 def test_stable_words_never_change(searching):

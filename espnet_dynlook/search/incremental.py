@@ -1,7 +1,7 @@
 """Searches that go on where they stopped: what they know of an utterance so far."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -29,6 +29,9 @@ class Search(Protocol):
     def tokens(self) -> list[Token]:
         """Tokens of the best hypothesis."""
 
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return its tokens but for the first so many, without looking at those."""
+
     @property
     def stable(self) -> int:
         """How many of them, from the first, cannot change any more."""
@@ -37,8 +40,55 @@ class Search(Protocol):
     def score(self) -> float:
         """Log-probability of the best hypothesis."""
 
+    @property
+    def silence(self) -> int:
+        """Frames behind the last one that says something."""
+
     def step(self, frames: torch.Tensor) -> "Search":
         """Return what is known after further frames (n, ...)."""
+
+    def beginning_at(self, frame: int) -> "Search":
+        """Return what is known before anything, if the next frame has that number."""
+
+
+def silence_behind(said: torch.Tensor, before: int) -> int:
+    """Return the frames behind the last one that says something.
+
+    Args:
+        said: Whether each frame does (n,) bool.
+        before: Frames of silence before them.
+    """
+    at = said.nonzero()
+    return len(said) - 1 - int(at[-1]) if len(at) else before + len(said)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """Tokens as the last one and those before it: further ones need no copy.
+
+    Attributes:
+        token: The last one.
+        before: Those before it.
+        length: How many there are.
+    """
+
+    token: Token
+    before: "Chain | None" = None
+    length: int = 1
+
+
+def chained(chain: Chain | None, token: Token) -> Chain:
+    """Return a chain and one token more."""
+    return Chain(token, chain, 1 if chain is None else chain.length + 1)
+
+
+def tokens_of(chain: Chain | None, first: int = 0) -> list[Token]:
+    """Return the tokens of a chain but for the first so many, in order."""
+    found = []
+    while chain is not None and chain.length > first:
+        found.append(chain.token)
+        chain = chain.before
+    return found[::-1]
 
 
 def check_log_probs(log_probs: torch.Tensor) -> None:
@@ -62,22 +112,33 @@ class GreedyCTC:
 
     Attributes:
         blank: Index of the blank.
-        tokens: So far.
+        said: Tokens so far.
         score: Log-probability of the path so far.
         frames: Frames so far.
         last: Label of the last frame.
+        silence: Frames behind the last one that is not blank.
     """
 
     blank: int = 0
-    tokens: list[Token] = field(default_factory=list)
+    said: Chain | None = None
     score: float = 0.0
     frames: int = 0
     last: int = -1
+    silence: int = 0
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All tokens."""
+        return tokens_of(self.said)
+
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return the tokens but for the first so many."""
+        return tokens_of(self.said, first)
 
     @property
     def stable(self) -> int:
         """All tokens: a greedy search never takes anything back."""
-        return len(self.tokens)
+        return 0 if self.said is None else self.said.length
 
     def step(self, frames: torch.Tensor) -> "GreedyCTC":
         """Go on with log-probabilities (n, V).
@@ -89,16 +150,21 @@ class GreedyCTC:
         if not len(frames):
             return self
         values, labels = frames.max(dim=1)
-        tokens, last = list(self.tokens), self.last
+        said, last = self.said, self.last
         pairs = zip(labels.tolist(), values.tolist(), strict=True)
         for number, (label, value) in enumerate(pairs, self.frames):
             if label != last and label != self.blank:
-                tokens.append(Token(label, number, math.exp(value)))
+                said = chained(said, Token(label, number, math.exp(value)))
             last = label
         return GreedyCTC(
             self.blank,
-            tokens,
+            said,
             self.score + values.double().sum().item(),
             self.frames + len(frames),
             last,
+            silence_behind(labels != self.blank, self.silence),
         )
+
+    def beginning_at(self, frame: int) -> "GreedyCTC":
+        """Return what is known before a frame, of nothing."""
+        return GreedyCTC(self.blank, frames=frame)

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from espnet_dynlook.search.incremental import Token, check_log_probs
+from espnet_dynlook.search.incremental import (
+    Token,
+    check_log_probs,
+    silence_behind,
+)
 
 NEVER = -math.inf
 
@@ -69,13 +73,19 @@ class Emission:
     before: "Emission | None"
 
 
-def emitted(prefix: Prefix, emission: Emission | None) -> list[Token]:
-    """Return the tokens of a labelling with when they were emitted."""
+def emitted(prefix: Prefix, emission: Emission | None, first: int = 0) -> list[Token]:
+    """Return the tokens of a labelling with when they were emitted.
+
+    Args:
+        prefix: The labelling.
+        emission: Of its last token.
+        first: How many tokens at the beginning to leave out.
+    """
     found = []
-    for token in reversed(prefix.tokens()):
-        assert emission is not None
-        found.append(Token(token, emission.frame, emission.probability))
-        emission = emission.before
+    while prefix.length > first:
+        assert emission is not None and prefix.before is not None
+        found.append(Token(prefix.token, emission.frame, emission.probability))
+        prefix, emission = prefix.before, emission.before
     return found[::-1]
 
 
@@ -132,6 +142,7 @@ class PrefixBeam:
         blank: Index of the blank.
         hypotheses: The most probable labellings, the best first.
         frames: Frames so far.
+        silence: Frames behind the last one whose best label is not blank.
     """
 
     beam: int = 10
@@ -139,6 +150,7 @@ class PrefixBeam:
     blank: int = 0
     hypotheses: tuple[Hypothesis, ...] = (Hypothesis(Prefix(), 0.0, NEVER),)
     frames: int = 0
+    silence: int = 0
 
     @classmethod
     def begin(
@@ -162,7 +174,12 @@ class PrefixBeam:
     @property
     def tokens(self) -> list[Token]:
         """Tokens of the best labelling."""
-        return emitted(self.hypotheses[0].prefix, self.hypotheses[0].emission)
+        return self.tokens_from(0)
+
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return its tokens but for the first so many."""
+        best = self.hypotheses[0]
+        return emitted(best.prefix, best.emission, first)
 
     @property
     def stable(self) -> int:
@@ -190,7 +207,13 @@ class PrefixBeam:
             ]
             hypotheses = tuple(state._follow(row, pairs))
             state = replace(state, hypotheses=hypotheses, frames=state.frames + 1)
-        return state
+        said = tokens[:, 0] != self.blank
+        return replace(state, silence=silence_behind(said, self.silence))
+
+    def beginning_at(self, frame: int) -> "PrefixBeam":
+        """Return what is known before a frame, of nothing."""
+        begin = self.begin(self.beam, self.candidates, self.blank)
+        return replace(begin, frames=frame)
 
     def _follow(
         self, row: list[float], candidates: list[tuple[int, float]]

@@ -3,14 +3,14 @@
 """Greedy transducer decoding that knows when it emitted what, and goes on."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.search.greedy import BestPath
-from espnet_dynlook.search.incremental import Token
+from espnet_dynlook.search.incremental import Chain, Token, chained, tokens_of
 
 with espnet_imports():
     from espnet2.asr.transducer.beam_search_transducer import Hypothesis
@@ -27,9 +27,10 @@ class GreedyTransducer:
         decoder: ESPnet's prediction network.
         joint_network: ESPnet's joint network.
         blank: Index of the blank.
-        tokens: So far.
+        chain: Tokens so far.
         score: Log-probability of the tokens.
-        frames: Frames so far.
+        frames: Number of the next frame.
+        first: Of the first one.
         said: What the prediction network says after the last token; None before the
             first frame.
         memory: Its state there.
@@ -38,20 +39,36 @@ class GreedyTransducer:
     decoder: Any
     joint_network: Any
     blank: int = 0
-    tokens: list[Token] = field(default_factory=list)
+    chain: Chain | None = None
     score: float = 0.0
     frames: int = 0
+    first: int = 0
     said: torch.Tensor | None = None
     memory: Any = None
 
     @property
+    def tokens(self) -> list[Token]:
+        """All tokens."""
+        return tokens_of(self.chain)
+
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return the tokens but for the first so many."""
+        return tokens_of(self.chain, first)
+
+    @property
     def stable(self) -> int:
         """All tokens: a greedy search never takes anything back."""
-        return len(self.tokens)
+        return 0 if self.chain is None else self.chain.length
+
+    @property
+    def silence(self) -> int:
+        """Frames behind the last one with a label."""
+        last = self.tokens_from(max(self.stable - 1, 0))
+        return self.frames - (last[-1].frame + 1 if last else self.first)
 
     def step(self, frames: torch.Tensor) -> "GreedyTransducer":
         """Go on with encoder output (n, D)."""
-        tokens, score = list(self.tokens), self.score
+        chain, score = self.chain, self.score
         said, memory = self.said, self.memory
         if said is None:
             self.decoder.set_device(frames.device)
@@ -61,18 +78,26 @@ class GreedyTransducer:
             value, token = log_probs.max(dim=-1)
             if int(token) == self.blank:
                 continue
-            tokens.append(Token(int(token), number, math.exp(float(value))))
+            own = Token(int(token), number, math.exp(float(value)))
+            chain = chained(chain, own)
             score += float(value)
             said, memory = self._predict(int(token), memory)
         return GreedyTransducer(
             self.decoder,
             self.joint_network,
             self.blank,
-            tokens,
+            chain,
             score,
             self.frames + len(frames),
+            self.first,
             said,
             memory,
+        )
+
+    def beginning_at(self, frame: int) -> "GreedyTransducer":
+        """Return what is known before a frame, of nothing."""
+        return GreedyTransducer(
+            self.decoder, self.joint_network, self.blank, frames=frame, first=frame
         )
 
     def _predict(self, token: int, state: Any) -> tuple[torch.Tensor, Any]:

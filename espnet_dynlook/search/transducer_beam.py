@@ -54,7 +54,8 @@ class TransducerBeam:
         blank: Index of the blank.
         hypotheses: The most probable labellings, the best first; none before the first
             frame.
-        frames: Frames so far.
+        frames: Number of the next frame.
+        first: Of the first one.
     """
 
     decoder: Any
@@ -63,6 +64,7 @@ class TransducerBeam:
     blank: int = 0
     hypotheses: tuple[TransducerHypothesis, ...] = ()
     frames: int = 0
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.beam < 1:
@@ -76,9 +78,14 @@ class TransducerBeam:
     @property
     def tokens(self) -> list[Token]:
         """Tokens of the best labelling."""
+        return self.tokens_from(0)
+
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return its tokens but for the first so many."""
         if not self.hypotheses:
             return []
-        return emitted(self.hypotheses[0].prefix, self.hypotheses[0].emission)
+        best = self.hypotheses[0]
+        return emitted(best.prefix, best.emission, first)
 
     @property
     def stable(self) -> int:
@@ -86,6 +93,12 @@ class TransducerBeam:
         if not self.hypotheses:
             return 0
         return shared_length([one.prefix for one in self.hypotheses])
+
+    @property
+    def silence(self) -> int:
+        """Frames behind the last one with a label."""
+        last = self.tokens_from(max(self.stable - 1, 0))
+        return self.frames - (last[-1].frame + 1 if last else self.first)
 
     def step(self, frames: torch.Tensor) -> "TransducerBeam":
         """Go on with encoder output (n, D)."""
@@ -101,6 +114,10 @@ class TransducerBeam:
                 state, hypotheses=state._follow(frame), frames=state.frames + 1
             )
         return state
+
+    def beginning_at(self, frame: int) -> "TransducerBeam":
+        """Return what is known before a frame, of nothing."""
+        return replace(self, hypotheses=(), frames=frame, first=frame)
 
     def _follow(self, frame: torch.Tensor) -> tuple[TransducerHypothesis, ...]:
         """Return the best labellings after one more frame."""

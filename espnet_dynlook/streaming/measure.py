@@ -39,6 +39,10 @@ class Recorded:
         """Tokens of the best hypothesis."""
         return self.search.tokens
 
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return its tokens but for the first so many."""
+        return self.search.tokens_from(first)
+
     @property
     def stable(self) -> int:
         """How many of them, from the first, cannot change any more."""
@@ -49,11 +53,20 @@ class Recorded:
         """Log-probability of the best hypothesis."""
         return self.search.score
 
+    @property
+    def silence(self) -> int:
+        """Frames behind the last one that says something."""
+        return self.search.silence
+
     def step(self, frames: torch.Tensor) -> "Recorded":
         """Go on with frames (n, ...) of the encoder."""
         if self.head is not None:
             frames = self.head(frames)
         return replace(self, search=self.search.step(frames), frames=frames)
+
+    def beginning_at(self, frame: int) -> "Recorded":
+        """Return what is known before a frame, of nothing."""
+        return Recorded(self.search.beginning_at(frame), self.head)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 
 from espnet_dynlook.encoder.stream_state import EncoderState
 from espnet_dynlook.search.incremental import Search
+from espnet_dynlook.streaming.endpoint import Rules, Segment, follow
 from espnet_dynlook.streaming.frontend import (
     CannotStream,
     FrontendState,
@@ -24,12 +25,21 @@ class PipelineState:
     Attributes:
         frontends: Of each stream.
         encoder: Of all.
-        searches: Of each stream.
+        segments: Utterance that each stream is in.
+        ended: Utterances of each stream that ended in the last call, but for its last.
+        rules: Where utterances end before the stream does; None: nowhere.
     """
 
     frontends: tuple[FrontendState, ...]
     encoder: EncoderState
-    searches: tuple[Search, ...]
+    segments: tuple[Segment, ...]
+    ended: tuple[tuple[Segment, ...], ...]
+    rules: Rules | None = None
+
+    @property
+    def searches(self) -> tuple[Search, ...]:
+        """What is known of the utterance that each stream is in."""
+        return tuple(one.search for one in self.segments)
 
     def over(self, stream: int) -> bool:
         """Whether a stream has ended."""
@@ -71,22 +81,33 @@ class Pipeline:
         except ValueError as error:
             raise CannotStream(str(error)) from None
 
-    def begin(self, streams: int) -> PipelineState:
-        """Return the state of streams that have heard nothing."""
+    def begin(self, streams: int, rules: Rules | None = None) -> PipelineState:
+        """Return the state of streams that have heard nothing.
+
+        Args:
+            streams: How many.
+            rules: Where their utterances end; None: with the stream.
+        """
         return PipelineState(
             tuple(self.frontend.begin() for _ in range(streams)),
             self.model.encoder.initial_state(streams),
-            (self.search,) * streams,
+            (Segment(self.search),) * streams,
+            ((),) * streams,
+            rules,
         )
 
     def restart(self, state: PipelineState, streams: Sequence[bool]) -> PipelineState:
         """Return a state in which some streams begin anew."""
         fronts = zip(state.frontends, streams, strict=True)
-        known = zip(state.searches, streams, strict=True)
-        return PipelineState(
-            tuple(self.frontend.begin() if new else old for old, new in fronts),
-            self.model.encoder.restart(state.encoder, torch.tensor(streams)),
-            tuple(self.search if new else old for old, new in known),
+        known = zip(state.segments, streams, strict=True)
+        return replace(
+            state,
+            frontends=tuple(
+                self.frontend.begin() if new else old for old, new in fronts
+            ),
+            encoder=self.model.encoder.restart(state.encoder, torch.tensor(streams)),
+            segments=tuple(Segment(self.search) if new else old for old, new in known),
+            ended=((),) * len(streams),
         )
 
     @torch.inference_mode()
@@ -142,14 +163,21 @@ class Pipeline:
             )
             if not self.transducer:
                 out = self.model.ctc.log_softmax(out).float().cpu()
-            searches, waited = [], []
+            segments, ended, waited = [], [], []
             for n, count in enumerate(olens.tolist()):
-                searches.append(state.searches[n].step(out[n, :count]))
-                waited.append(encoder.latency[n, :count].cpu())
+                now, over = follow(state.segments[n], out[n, :count], state.rules)
+                segments.append(now)
+                ended.append(over)
+                waited.append(encoder.latency[n, :count])
         else:
-            encoder, searches = state.encoder, list(state.searches)
+            encoder, segments = state.encoder, list(state.segments)
+            ended = [() for _ in packets]
             waited = [torch.zeros(0, dtype=torch.long) for _ in packets]
         after = replace(
-            state, frontends=tuple(fronts), encoder=encoder, searches=tuple(searches)
+            state,
+            frontends=tuple(fronts),
+            encoder=encoder,
+            segments=tuple(segments),
+            ended=tuple(ended),
         )
         return after, waited

@@ -73,11 +73,14 @@ class WordReader:
             )
         return tuple(words)
 
-    def closed_words(self, tokens: Sequence[Token]) -> int:
-        """Return how many words no further token can make longer."""
-        number = len(self.words_of(tokens))
-        if not number or self.token_type == "word":
-            return number
-        # Only what begins the next word closes one.
-        last = self.names[tokens[-1].token]
-        return number - (self.token_type != "char" or last != SPACE)
+    def closed_tokens(self, tokens: Sequence[Token]) -> int:
+        """Return how many tokens, from the first, are of words that are complete.
+
+        Those that no further token can make longer, and the spaces around them.
+        """
+        names = [self.names[one.token] for one in tokens]
+        groups = words_of_tokens(names, self.token_type)
+        spaced = self.token_type == "char" and names[-1:] == [SPACE]
+        if not groups or self.token_type == "word" or spaced:
+            return len(names)
+        return groups[-1][0]  # only what begins the next word closes one
