@@ -130,13 +130,15 @@ class Watch:
         """Go on with frames (n, ...)."""
         for frame in frames:
             self.search = self.search.step(frame[None])
-            tokens = [one.token for one in self.search.tokens]
-            same = len(self.stable)
-            both = min(len(tokens), len(self.tokens))
-            while same < both and tokens[same] == self.tokens[same]:
+            settled = len(self.stable)
+            tail = [one.token for one in self.search.tokens_from(settled)]
+            same = 0
+            for now, before in zip(tail, self.tokens[settled:], strict=False):
+                if now != before:
+                    break
                 same += 1
-            self.shown[same:] = [self.frames] * (len(tokens) - same)
-            self.tokens = tokens
+            self.shown[settled + same :] = [self.frames] * (len(tail) - same)
+            self.tokens[settled:] = tail
             self.stable += [self.frames] * (self.search.stable - len(self.stable))
             self.frames += 1
 
@@ -182,14 +184,17 @@ class Meter:
         assert isinstance(before, Recorded)
         watch, state = Watch(before.search), self.pipeline.begin(1)
         recorded, waits, given = [], [], []
-        first_partial, free, spent = None, 0.0, 0.0
+        first_partial, free, spent, kept = None, 0.0, 0.0, 0
         for first in range(0, max(len(speech), 1), size):
             packet = speech[first : first + size]
             arrival = unit * (first + len(packet))
             start = self.clock()
             last = first + size >= len(speech)
             state, (waited,) = self.pipeline.step(state, [packet], [last])
-            text = self.text_of(state.searches[0].tokens)
+            # What cannot change has been given out before.
+            tail = state.searches[0].tokens_from(kept)
+            kept = state.searches[0].stable
+            text = self.text_of(tail).strip()
             took = 1000.0 * (self.clock() - start)
             free = max(arrival, free) + took
             spent += took

@@ -28,6 +28,9 @@ class Scripted:
         best = ["", "a", "b", "ba", "ba", "bac"][self.frames]
         return [Token("_abc".index(one), self.frames, 1.0) for one in best]
 
+    def tokens_from(self, first):
+        return self.tokens[first:]
+
     @property
     def stable(self):
         return [0, 0, 0, 0, 1, 2][self.frames]
