@@ -9,7 +9,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from recogniser_files import FS, speech, write_model
+from recogniser_files import FS, mix_gates, speech, write_model
 
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.streaming.words import WordReader
@@ -66,7 +66,8 @@ class Work:
 def test_state_and_work_are_flat(kind, tmp_path, monkeypatch):
     """espnet#5729: slower as the audio goes on."""
     conf = {**KINDS[kind], "left_context": 16}
-    recognizer = Recognizer.from_files(*write_model(tmp_path, conf, token_type="word"))
+    files = write_model(tmp_path, conf, token_type="word")
+    recognizer = mix_gates(Recognizer.from_files(*files))
     stream, work = recognizer.stream(), Work(monkeypatch)
     minute = speech(0, 60.0)
     held, pairs, tokens = [], [], []
