@@ -29,6 +29,8 @@ from espnet_dynlook.training.packed import unpacked
 
 #: Utterances in one batch.
 BATCH = 16
+#: Longer than the utterances of nearly all corpora.
+LEFT_CONTEXT_S = 40.0
 Audio = str | Path | np.ndarray | torch.Tensor
 
 
@@ -83,6 +85,7 @@ class Recognizer:
         threads: int | None = None,
         beam: int = 1,
         wait: float | None = None,
+        left_context_s: float | None = LEFT_CONTEXT_S,
     ) -> Recognizer:
         """Load what a training wrote.
 
@@ -94,6 +97,10 @@ class Recognizer:
             threads: Of the CPU, for the whole process; None: as it is.
             beam: As for the class.
             wait: How long to wait, 0 to 1, for models of many latencies.
+            left_context_s: What each layer may see of the past, in seconds, where the
+                configuration sets no ``left_context``: longer than the utterances of
+                the training, it changes nothing for such, and streams of any length
+                take the same memory and time. None: all, and they grow.
 
         Raises:
             CheckpointMismatch: the model file does not fit the configuration.
@@ -112,7 +119,15 @@ class Recognizer:
         model.to(dtype=kind)
         if wait is not None:
             model.encoder.set_wait(wait)
-        return cls(model, args.token_type, beam)
+        if left_context_s is not None and not left_context_s > 0:
+            raise ValueError(
+                f"left_context_s={left_context_s} must be above 0, or None: all"
+            )
+        recognizer = cls(model, args.token_type, beam)
+        if left_context_s is not None and model.encoder.left_context < 0:
+            frames = round(left_context_s / recognizer.period)
+            model.encoder.left_context = max(1, frames)
+        return recognizer
 
     @classmethod
     def from_zip(cls, archive: str | Path, **options: Any) -> Recognizer:

@@ -93,6 +93,18 @@ def test_a_batch_equals_each_alone(files):
     ]
 
 
+def test_what_is_seen_of_the_past_is_bounded(files):
+    samples = speech(0, 4)
+    whole = Recognizer.from_files(*files, left_context_s=None).transcribe(samples)
+    assert Recognizer.from_files(*files).transcribe(samples) == whole  # 40 s
+    recognizer = Recognizer.from_files(*files, left_context_s=0.2)
+    bounded = recognizer.transcribe(samples)
+    assert bounded.score != whole.score
+    assert stream(recognizer, samples, random.Random(0), [700])[0].text == bounded.text
+    with pytest.raises(ValueError, match="left_context_s=0 must be above 0, or None"):
+        Recognizer.from_files(*files, left_context_s=0)
+
+
 def test_streams_begin_pause_and_end_on_their_own(files):
     recognizer = Recognizer.from_files(*files)
     audio = [speech(seed, 1 + seed / 2) for seed in range(3)]

@@ -21,6 +21,8 @@ from espnet_dynlook.bin.captions import FORMATS, written
 from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer
+from espnet_dynlook.streaming.endpoint import Endpoint
+from espnet_dynlook.streaming.transcript import Result
 
 PACKET_MS = 160
 
@@ -45,6 +47,11 @@ def get_parser() -> argparse.ArgumentParser:
     )
     live.add_argument(
         "--packet_ms", type=int, default=PACKET_MS, help="taken in at a time"
+    )
+    live.add_argument(
+        "--endpoint_ms",
+        type=float,
+        help="cut into utterances, a line each, where so long nothing is said",
     )
     for command in (files, live):
         command.add_argument("--model", metavar="ZIP", help="packed model")
@@ -126,10 +133,21 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
     if args.packet_ms < 1:
         raise ConfigError(f"--packet_ms {args.packet_ms} must be at least 1")
     size = max(1, recognizer.fs * args.packet_ms // 1000)
-    live, shown = recognizer.stream(), ""
+    live, shown = recognizer.stream(endpoint_of(args)), ""
+
+    def write(result: Result) -> None:
+        if args.endpoint_ms is not None and not result.text:
+            return  # nothing was said there
+        out.write(("\r\x1b[K" if shown else "") + result.text + "\n")
+        out.flush()
+
     try:
         for packet in packets(args.audio, recognizer.fs, size, stdin):
-            text = live.push(packet).text
+            partial = live.push(packet)
+            for result in partial.ended:
+                write(result)
+                shown = ""
+            text = partial.text
             if out.isatty() and text != shown:
                 out.write("\r\x1b[K" + text[-120:])
                 out.flush()
@@ -138,7 +156,24 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
         raise ConfigError(str(error)) from error
     except KeyboardInterrupt:  # the usual way to end a microphone
         pass
-    out.write(("\r\x1b[K" if shown else "") + live.finish().text + "\n")
+    last = live.finish()
+    for result in (*last.ended, last):
+        write(result)
+        shown = ""
+
+
+def endpoint_of(args: argparse.Namespace) -> Endpoint | None:
+    """Return where the arguments cut streams.
+
+    Raises:
+        ConfigError: the time is out of range.
+    """
+    if args.endpoint_ms is None:
+        return None
+    try:
+        return Endpoint(silence_ms=args.endpoint_ms)
+    except ValueError as error:
+        raise ConfigError(f"--endpoint_ms: {error}") from None
 
 
 def main(cmd: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -18,6 +19,7 @@ from espnet_dynlook.bin import dynlook
 from espnet_dynlook.bin.captions import captions, clock, written
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer, Result
+from espnet_dynlook.streaming.endpoint import Endpoint
 from espnet_dynlook.streaming.words import Word
 
 
@@ -64,6 +66,26 @@ def test_what_is_streamed_is_what_is_transcribed(
     monkeypatch.setattr(sys, "stdin", ragged)
     dynlook.main(["stream", *model])
     assert capsys.readouterr().out == expected + "\n"
+
+
+def test_endpoints_give_a_line_for_an_utterance(files, tmp_path, capsys):
+    weights = torch.load(files[1])
+    weights["ctc.ctc_lo.bias"][0] += 40  # one that is silent at times
+    torch.save(weights, tmp_path / "quiet.pth")
+    files = (files[0], tmp_path / "quiet.pth")
+    model = ["--asr_train_config", str(files[0]), "--asr_model_file", str(files[1])]
+    silence = np.zeros(FS, dtype=np.float32)
+    parts = [speech(0, 1).numpy(), silence, speech(1, 1).numpy(), silence]
+    path = str(tmp_path / "two.wav")
+    soundfile.write(path, np.concatenate(parts), FS, subtype="PCM_16")
+    dynlook.main(["stream", path, *model, "--endpoint_ms", "40"])
+    lines = capsys.readouterr().out.splitlines()
+    stream = Recognizer.from_files(*files).stream(Endpoint(40))
+    last = stream.finish(soundfile.read(path, dtype="float32")[0])
+    assert lines == [one.text for one in (*last.ended, last) if one.text]
+    assert len(lines) > 1
+    with pytest.raises(ConfigError, match="--endpoint_ms: silence_ms=-1"):
+        dynlook.main(["stream", path, *model, "--endpoint_ms", "-1"])
 
 
 class Ragged(io.BytesIO):
