@@ -125,10 +125,9 @@ def inference(args: argparse.Namespace) -> list[str]:
         Utterances that are too short; they are written with empty text.
 
     Raises:
-        CannotStream: a part of the model needs the whole utterance.
         CheckpointMismatch: the model file does not fit the configuration.
-        ConfigError: an argument has no effect or is out of range, or an utterance
-            is not what the model takes.
+        ConfigError: an argument has no effect or is out of range, the model cannot
+            stream, or an utterance is not what it takes.
     """
     check_arguments(args)
     set_all_random_seed(args.seed)

@@ -40,9 +40,8 @@ class Decoder:
         args: From ``get_parser()``.
 
     Raises:
-        CannotStream: a part of the model needs the whole utterance.
         CheckpointMismatch: the model file does not fit the configuration.
-        ConfigError: the model cannot do what is asked for.
+        ConfigError: the model cannot stream, or not as it is asked to.
     """
 
     def __init__(self, args: argparse.Namespace):

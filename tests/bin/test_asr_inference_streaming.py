@@ -15,7 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from hub_data import CONFIG, TOKENS
 from recogniser_files import FS, speech, write_model
 
-from espnet_dynlook.bin import asr_evaluate, asr_inference, asr_inference_streaming
+from espnet_dynlook.bin import (
+    asr_evaluate,
+    asr_inference,
+    asr_inference_streaming,
+    dynlook,
+)
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.metrics.streamed import LATENCIES
 from espnet_dynlook.recognizer import Recognizer
@@ -129,7 +134,9 @@ def test_transducers_say_what_espnets_search_says(tmp_path, wav_scp, stream):
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_command_says_what_the_api_says(files, wav_scp, stream, beam):
+def test_command_says_what_api_and_live_command_say(
+    files, wav_scp, stream, beam, capsys
+):
     extra = ("--beam_size", str(beam), "--sim_chunk_length", "500")
     folder = stream(files, f"{wav_scp},speech,sound", *extra)
     recognizer = Recognizer.from_files(*files, beam=beam)
@@ -140,6 +147,11 @@ def test_command_says_what_the_api_says(files, wav_scp, stream, beam):
         assert numbers(folder, "score")[key] == pytest.approx([result.score], abs=1e-2)
         found = numbers(folder, "lookahead_ms")[key]
         assert found == pytest.approx(result.lookahead_ms, abs=0.051)
+    capsys.readouterr()
+    model = ["--asr_train_config", str(files[0]), "--asr_model_file", str(files[1])]
+    for path, result in zip(paths.values(), results, strict=True):
+        dynlook.main(["stream", path, *model, "--beam", str(beam)])
+        assert capsys.readouterr().out == result.text + "\n"
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -245,6 +257,60 @@ def test_features_are_streamed_too(tmp_path, stream):
             assert read(streamed / file) == read(whole / file)
         assert numbers(streamed, "decode_seconds")["utt1"][1] == 0.9
         assert any(read(streamed / "text").values())
+
+
+def test_an_utterance_of_an4_is_streamed_from_features_and_from_audio(
+    tmp_path, stream, dynlook_data
+):
+    frontend = {"frontend": "mfcc_an4", "frontend_conf": {"fs": "16k"}}
+    files = write_model(tmp_path, CHUNKED, **frontend)
+    with np.load(dynlook_data / "an4/mfcc/train.npz") as arrays:
+        k = list(arrays["utts"]).index("an104-mrcb-b")
+        start, end = arrays["offsets"][k : k + 2]
+        np.save(tmp_path / "feats.npy", arrays["feats"][start:end])
+    audio = dynlook_data / "an4/audio_flac/an104-mrcb-b.flac"
+    found = []
+    for path, kind in ((tmp_path / "feats.npy", "npy"), (audio, "sound")):
+        (tmp_path / f"{kind}.scp").write_text(f"utt {path}\n", encoding="utf-8")
+        data = f"{tmp_path}/{kind}.scp,speech,{kind}"
+        folder = stream(files, data, "--beam_size", "1", "--sim_chunk_length", "80")
+        found.append([read(folder / name)["utt"] for name in (*TEXTS, "lookahead_ms")])
+    assert found[0] == found[1] and found[0][0]
+
+
+def test_a_recipes_configuration_is_read(tmp_path, wav_scp, stream, caplog):
+    caplog.set_level("INFO")
+    files = write_model(tmp_path, CHUNKED)
+    (tmp_path / "base.yaml").write_text("decoding: ctc_greedy\n", encoding="utf-8")
+    text = "base: base.yaml\nsim_chunk_length: 400\n"
+    (tmp_path / "decode.yaml").write_text(text, encoding="utf-8")
+    extra = ("--config", f"{tmp_path}/decode.yaml")
+    stream(files, f"{wav_scp},speech,sound", *extra)
+    assert "in packets of 50 ms" in caplog.text
+    (tmp_path / "decode.yaml").write_text("decoding: espnet\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="'espnet' is not one of beam, ctc_greedy"):
+        stream(files, f"{wav_scp},speech,sound", *extra)
+
+
+def test_a_model_that_cannot_stream_says_why(tmp_path, wav_scp, stream):
+    data = f"{wav_scp},speech,sound"
+    files = write_model(tmp_path, CHUNKED, normalize="utterance_mvn")
+    with pytest.raises(ConfigError, match=r"config\.yaml: .*UtteranceMVN uses the"):
+        stream(files, data)
+    without = {"ctc_weight": 0.0, "report_cer": False, "report_wer": False}
+    files = transducer(tmp_path)
+    saved = yaml.safe_load(files[0].read_text(encoding="utf-8"))
+    saved["model_conf"].update(without)
+    files[0].write_text(yaml.safe_dump(saved), encoding="utf-8")
+    weights = torch.load(files[1], weights_only=True)
+    kept = {key: v for key, v in weights.items() if not key.startswith("ctc.")}
+    torch.save(kept, files[1])
+    with pytest.raises(ConfigError, match="this transducer has no CTC head"):
+        stream(files, data, "--decoding", "ctc_greedy")
+    # It streams all the same, and only its ends in the audio are not known.
+    folder = stream(files, data, "--beam_size", "1")
+    assert not any(numbers(folder, "token_emission_ms").values())
+    assert any(numbers(folder, "token_stable_ms").values())
 
 
 @pytest.mark.parametrize(
