@@ -144,7 +144,14 @@ class DynlookASRTask(CheckedTask, ASRTask):
             config_file = Path(model_file).parent / "config.yaml"
         if config_file is not None:
             _check_written(Path(config_file))
-        model, args = super().build_model_from_file(config_file, None, device)
+        try:
+            model, args = super().build_model_from_file(config_file, None, device)
+        except FileNotFoundError as error:
+            raise config.ConfigError(
+                f"{config_file} names {error.filename or error}, and there is no such "
+                "file here: paths in a configuration are relative to the recipe's "
+                "folder. Run this there, or with a packed model."
+            ) from error
         if model_file is not None:
             # An adapter is saved without the model that it adapts.
             partial = bool(getattr(args, "use_adapter", False))
