@@ -109,6 +109,7 @@ def offline(files, data, out, *extra):
 
 @pytest.mark.parametrize("packet", [0, 80, 1234])
 def test_greedy_text_is_that_of_asr_inference(files, wav_scp, stream, packet, tmp_path):
+    """espnet#4012: the command streams the encoders that it is for."""
     data = f"{wav_scp},speech,sound"
     greedy = ("--decoding", "ctc_greedy")
     streamed = stream(files, data, *greedy, "--sim_chunk_length", str(packet))
@@ -137,6 +138,7 @@ def test_transducers_say_what_espnets_search_says(tmp_path, wav_scp, stream):
 def test_command_says_what_api_and_live_command_say(
     files, wav_scp, stream, beam, capsys
 ):
+    """sherpa#91."""
     extra = ("--beam_size", str(beam), "--sim_chunk_length", "500")
     folder = stream(files, f"{wav_scp},speech,sound", *extra)
     recognizer = Recognizer.from_files(*files, beam=beam)
@@ -158,6 +160,7 @@ def test_command_says_what_api_and_live_command_say(
 def test_every_token_and_every_utterance_has_its_latencies(
     files, wav_scp, stream, beam, caplog
 ):
+    """espnet#4217, wenet#17, FunASR#1016; espnet#5729: the first words, too."""
     caplog.set_level("INFO")
     extra = ("--beam_size", str(beam), "--sim_chunk_length", "400")
     folder = stream(files, f"{wav_scp},speech,sound", *extra)

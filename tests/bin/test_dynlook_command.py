@@ -44,6 +44,7 @@ def audio(tmp_path):
 
 
 def test_files_are_transcribed_in_their_order(files, model, audio, capsys):
+    """sherpa#91: the command line is the API."""
     dynlook.main(["transcribe", *audio, *model])
     expected = [Recognizer.from_files(*files).transcribe(one).text for one in audio]
     assert capsys.readouterr().out.splitlines() == expected
@@ -57,6 +58,7 @@ def test_files_are_transcribed_in_their_order(files, model, audio, capsys):
 def test_what_is_streamed_is_what_is_transcribed(
     files, model, audio, capsys, monkeypatch
 ):
+    """sherpa#91, NVIDIA-NeMo/Speech#14730."""
     expected = Recognizer.from_files(*files).transcribe(audio[1]).text
     dynlook.main(["stream", audio[1], *model, "--packet_ms", "37"])
     assert capsys.readouterr().out == expected + "\n"

@@ -1,4 +1,8 @@
-"""What users complain about in comparable systems, and what happens here instead."""
+"""What users complain about in comparable systems, and what happens here instead.
+
+Elsewhere: sherpa#91 and espnet#4012 in the tests of the commands, espnet#5729 in
+``test_long_audio`` and, of the first words, in ``test_asr_inference_streaming``.
+"""
 
 import random
 import sys
