@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are many
 class Token:
     """A token of a hypothesis.
 
@@ -62,7 +62,7 @@ def silence_behind(said: torch.Tensor, before: int) -> int:
     return len(said) - 1 - int(at[-1]) if len(at) else before + len(said)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Chain:
     """Tokens as the last one and those before it: further ones need no copy.
 

@@ -19,6 +19,7 @@ from espnet_dynlook.search.incremental import (
 )
 
 NEVER = -math.inf
+THRESHOLD = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +140,8 @@ class PrefixBeam:
     Attributes:
         beam: Labellings that are kept.
         candidates: Tokens of a frame that may make them longer, the most probable.
+        threshold: How much less probable than the best one a labelling may be, in nats:
+            without it, the best words wait for the worst labelling that is kept.
         blank: Index of the blank.
         hypotheses: The most probable labellings, the best first.
         frames: Frames so far.
@@ -147,6 +150,7 @@ class PrefixBeam:
 
     beam: int = 10
     candidates: int = 20
+    threshold: float = THRESHOLD
     blank: int = 0
     hypotheses: tuple[Hypothesis, ...] = (Hypothesis(Prefix(), 0.0, NEVER),)
     frames: int = 0
@@ -154,7 +158,11 @@ class PrefixBeam:
 
     @classmethod
     def begin(
-        cls, beam: int = 10, candidates: int = 20, blank: int = 0
+        cls,
+        beam: int = 10,
+        candidates: int = 20,
+        blank: int = 0,
+        threshold: float = THRESHOLD,
     ) -> "PrefixBeam":
         """Return what is known before the first frame.
 
@@ -164,7 +172,10 @@ class PrefixBeam:
         for name, value in (("beam", beam), ("candidates", candidates)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        return cls(beam, candidates, blank, (Hypothesis(Prefix(), 0.0, NEVER),))
+        if not threshold > 0:
+            raise ValueError(f"threshold={threshold} must be above 0 nats, such as 5")
+        begin = (Hypothesis(Prefix(), 0.0, NEVER),)
+        return cls(beam, candidates, threshold, blank, begin)
 
     @property
     def score(self) -> float:
@@ -212,7 +223,7 @@ class PrefixBeam:
 
     def beginning_at(self, frame: int) -> "PrefixBeam":
         """Return what is known before a frame, of nothing."""
-        begin = self.begin(self.beam, self.candidates, self.blank)
+        begin = self.begin(self.beam, self.candidates, self.blank, self.threshold)
         return replace(begin, frames=frame)
 
     def _follow(
@@ -256,4 +267,5 @@ class PrefixBeam:
             for prefix in ways
         ]
         made.sort(key=lambda one: -one.score)
-        yield from made[: self.beam]
+        least = made[0].score - self.threshold
+        yield from (one for one in made[: self.beam] if one.score >= least)

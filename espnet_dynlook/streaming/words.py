@@ -14,7 +14,7 @@ from espnet_dynlook.metrics.delay import (
 from espnet_dynlook.search.incremental import Token
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are many
 class Word:
     """A recognised word.
 

@@ -32,7 +32,9 @@ def labellings(log_probs):
 def test_a_wide_beam_gives_every_labelling_its_probability(seed):
     log_probs = random_log_probs(seed, 2 + seed % 5, 3)
     every = labellings(log_probs)
-    found = PrefixBeam.begin(beam=10**4, candidates=3).step(log_probs)
+    found = PrefixBeam.begin(beam=10**4, candidates=3, threshold=math.inf).step(
+        log_probs
+    )
     own = {tuple(one.prefix.tokens()): one.score for one in found.hypotheses}
     assert own.keys() == every.keys()
     for tokens, score in own.items():
@@ -120,3 +122,17 @@ def test_wrong_input_is_refused(search):
         search.step(torch.full((2, 5), math.nan))
     with pytest.raises(ValueError, match="beam=0 must be at least 1"):
         PrefixBeam.begin(beam=0)
+
+
+def test_a_threshold_lets_the_first_words_settle():
+    settled = dict.fromkeys((1.0, 5.0, math.inf), 0)
+    for seed in range(20):
+        log_probs = random_log_probs(seed, 40, 6, 3.0)
+        for threshold in settled:
+            found = PrefixBeam.begin(beam=8, threshold=threshold).step(log_probs)
+            best = found.hypotheses[0].score
+            assert all(one.score >= best - threshold for one in found.hypotheses)
+            settled[threshold] += found.stable
+    assert min(settled[1.0], settled[5.0]) > settled[math.inf]
+    with pytest.raises(ValueError, match="threshold=0 must be above 0 nats"):
+        PrefixBeam.begin(threshold=0)
