@@ -129,10 +129,12 @@ def test_a_threshold_lets_the_first_words_settle():
     for seed in range(20):
         log_probs = random_log_probs(seed, 40, 6, 3.0)
         for threshold in settled:
-            found = PrefixBeam.begin(beam=8, threshold=threshold).step(log_probs)
-            best = found.hypotheses[0].score
-            assert all(one.score >= best - threshold for one in found.hypotheses)
-            settled[threshold] += found.stable
-    assert min(settled[1.0], settled[5.0]) > settled[math.inf]
+            state = PrefixBeam.begin(beam=8, threshold=threshold)
+            for row in log_probs:
+                state = state.step(row[None])
+                least = state.score - threshold
+                assert all(one.score >= least for one in state.hypotheses)
+                settled[threshold] += state.stable
+    assert settled[1.0] > settled[5.0] > settled[math.inf]
     with pytest.raises(ValueError, match="threshold=0 must be above 0 nats"):
         PrefixBeam.begin(threshold=0)
