@@ -29,6 +29,8 @@ from espnet_dynlook.training.packed import unpacked
 
 #: Utterances in one batch.
 BATCH = 16
+#: Of a recording that are computed at a time: attention's scores grow with the square.
+PIECE_S = 30
 #: Longer than the utterances of nearly all corpora.
 LEFT_CONTEXT_S = 40.0
 Audio = str | Path | np.ndarray | torch.Tensor
@@ -162,7 +164,12 @@ class Recognizer:
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
             streams = Streams(self, len(batch))
-            results = streams.finish([samples[n] for n in batch])
+            # All but the last piece; what streams is what the whole gives.
+            pieces = range(0, max(len(samples[batch[-1]]) - 1, 0), PIECE_S * self.fs)
+            for at in pieces[:-1]:
+                streams.push([samples[n][at : at + PIECE_S * self.fs] for n in batch])
+            last = pieces[-1] if pieces else 0
+            results = streams.finish([samples[n][last:] for n in batch])
             found.update(zip(batch, results, strict=True))
         return [found[n] for n in range(len(samples))]
 

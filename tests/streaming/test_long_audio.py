@@ -40,12 +40,13 @@ class Work:
     """Counts pairs of a row and a key in attention, and tokens read for words."""
 
     def __init__(self, monkeypatch):
-        self.pairs, self.tokens = 0, 0
+        self.pairs, self.tokens, self.most = 0, 0, 0
         read = WordReader.words_of
         real = torch.nn.functional.scaled_dot_product_attention
 
         def counted(q, k, v, *args, **keys):
-            self.pairs += q.shape[0] * q.shape[-2] * k.shape[-2]
+            pairs = q.shape[0] * q.shape[-2] * k.shape[-2]
+            self.pairs, self.most = self.pairs + pairs, max(self.most, pairs)
             return real(q, k, v, *args, **keys)
 
         def reading(reader, tokens):
@@ -85,3 +86,20 @@ def test_state_and_work_are_flat(kind, tmp_path, monkeypatch):
         assert counts[1] > 0
         assert counts[-1] == pytest.approx(counts[1], rel=0.02)
         assert counts[1] < 1.1 * counts[0]
+
+
+def test_a_long_file_takes_no_more_at_a_time_than_a_short_one(tmp_path, monkeypatch):
+    """Memory of attention's scores would grow with the square of its length."""
+    conf = {**KINDS["chunked"], "left_context": 16}
+    recognizer = Recognizer.from_files(*write_model(tmp_path, conf))
+    work, most, audio = Work(monkeypatch), [], speech(0, 200.0)
+    for seconds in (75, 200):
+        recognizer.transcribe_all([audio[: seconds * FS], audio[: 10 * FS]])
+        most.append(work.most)
+    assert most[1] == pytest.approx(most[0], rel=0.02)
+    stream = recognizer.stream()
+    for packet in audio.split(PACKET):
+        stream.push(packet)
+    result = recognizer.transcribe(audio)
+    assert result.text == stream.finish().text
+    assert len(result.lookahead_ms) > 200 / recognizer.period - 5
