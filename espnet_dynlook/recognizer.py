@@ -243,6 +243,9 @@ class Streams:
             rest = transcript.read(self.state.searches[n])
             words = (transcript.complete, len(transcript.complete), rest)
             partials.append(Partial(self._in_ms(waits), ended, *words))
+        both = zip(self.state.segments, self.transcripts, strict=True)
+        spared = (replace(s, search=t.spared(s.search)) for s, t in both)
+        self.state = replace(self.state, segments=tuple(spared))
         return partials
 
     def finish(self, packets: Sequence[Any] | None = None) -> list[Result]:

@@ -1,7 +1,7 @@
 """Searches that go on where they stopped: what they know of an utterance so far."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -49,6 +49,12 @@ class Search(Protocol):
 
     def beginning_at(self, frame: int) -> "Search":
         """Return what is known before anything, if the next frame has that number."""
+
+    def forgetting(self, first: int) -> "Search":
+        """Return this without its first so many tokens, which have to be stable.
+
+        They still count, but nobody may ask for them any more.
+        """
 
 
 def silence_behind(said: torch.Tensor, before: int) -> int:
@@ -104,6 +110,17 @@ def check_log_probs(log_probs: torch.Tensor) -> None:
         )
     if log_probs.isnan().any():
         raise ValueError("log_probs has NaN: the model or its input is broken")
+
+
+def without_first(chain: Chain | None, first: int) -> Chain | None:
+    """Return a chain of the same length that has forgotten its first tokens."""
+    if chain is None:
+        return None
+    first = min(first, chain.length - 1)  # the last one knows how many there are
+    found = None
+    for number, token in enumerate(tokens_of(chain, first), first + 1):
+        found = Chain(token, found, number)
+    return found
 
 
 @dataclass(frozen=True)
@@ -168,3 +185,7 @@ class GreedyCTC:
     def beginning_at(self, frame: int) -> "GreedyCTC":
         """Return what is known before a frame, of nothing."""
         return GreedyCTC(self.blank, frames=frame)
+
+    def forgetting(self, first: int) -> "GreedyCTC":
+        """Return this without its first tokens."""
+        return replace(self, said=without_first(self.said, first))

@@ -83,8 +83,8 @@ def emitted(prefix: Prefix, emission: Emission | None, first: int = 0) -> list[T
         first: How many tokens at the beginning to leave out.
     """
     found = []
-    while prefix.length > first:
-        assert emission is not None and prefix.before is not None
+    while prefix.length > first and prefix.before is not None:
+        assert emission is not None
         found.append(Token(prefix.token, emission.frame, emission.probability))
         prefix, emission = prefix.before, emission.before
     return found[::-1]
@@ -102,6 +102,34 @@ def shared_length(prefixes: Sequence[Prefix]) -> int:
     while len(at) > 1:
         at = {prefix.before for prefix in at if prefix.before is not None}
     return at.pop().length
+
+
+class Forgetting:
+    """Copies labellings that share a beginning, without that.
+
+    Args:
+        first: Tokens that they share, and lose.
+    """
+
+    def __init__(self, first: int):
+        self.first = first
+        self.root: Prefix | None = None
+
+    def __call__(
+        self, prefix: Prefix, emission: Emission | None
+    ) -> tuple[Prefix, Emission | None]:
+        """Return a labelling and its emissions, as long as they were, but shorter.
+
+        The last token that they share stays: what follows it depends on it.
+        """
+        kept = emitted(prefix, emission, self.first - 1)
+        if self.root is None:
+            self.root = Prefix(length=self.first - 1)
+        new, said = self.root, None
+        for one in kept:
+            new = new.plus(one.token)
+            said = Emission(one.frame, one.probability, said)
+        return new, said
 
 
 @dataclass(frozen=True)
@@ -225,6 +253,17 @@ class PrefixBeam:
         """Return what is known before a frame, of nothing."""
         begin = self.begin(self.beam, self.candidates, self.blank, self.threshold)
         return replace(begin, frames=frame)
+
+    def forgetting(self, first: int) -> "PrefixBeam":
+        """Return this without its first tokens."""
+        if first < 2:
+            return self
+        forget = Forgetting(first)
+        hypotheses = []
+        for one in self.hypotheses:
+            prefix, emission = forget(one.prefix, one.emission)
+            hypotheses.append(replace(one, prefix=prefix, emission=emission))
+        return replace(self, hypotheses=tuple(hypotheses))
 
     def _follow(
         self, row: list[float], candidates: list[tuple[int, float]]

@@ -3,14 +3,20 @@
 """Greedy transducer decoding that knows when it emitted what, and goes on."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.search.greedy import BestPath
-from espnet_dynlook.search.incremental import Chain, Token, chained, tokens_of
+from espnet_dynlook.search.incremental import (
+    Chain,
+    Token,
+    chained,
+    tokens_of,
+    without_first,
+)
 
 with espnet_imports():
     from espnet2.asr.transducer.beam_search_transducer import Hypothesis
@@ -99,6 +105,10 @@ class GreedyTransducer:
         return GreedyTransducer(
             self.decoder, self.joint_network, self.blank, frames=frame, first=frame
         )
+
+    def forgetting(self, first: int) -> "GreedyTransducer":
+        """Return this without its first tokens."""
+        return replace(self, chain=without_first(self.chain, first))
 
     def _predict(self, token: int, state: Any) -> tuple[torch.Tensor, Any]:
         """Return what is said after a token, and the state of that."""

@@ -14,6 +14,7 @@ from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.search.incremental import Token
 from espnet_dynlook.search.prefix_beam import (
     Emission,
+    Forgetting,
     Prefix,
     add,
     emitted,
@@ -118,6 +119,17 @@ class TransducerBeam:
     def beginning_at(self, frame: int) -> "TransducerBeam":
         """Return what is known before a frame, of nothing."""
         return replace(self, hypotheses=(), frames=frame, first=frame)
+
+    def forgetting(self, first: int) -> "TransducerBeam":
+        """Return this without its first tokens."""
+        if first < 2:
+            return self
+        forget = Forgetting(first)
+        hypotheses = []
+        for one in self.hypotheses:
+            prefix, emission = forget(one.prefix, one.emission)
+            hypotheses.append(replace(one, prefix=prefix, emission=emission))
+        return replace(self, hypotheses=tuple(hypotheses))
 
     def _follow(self, frame: torch.Tensor) -> tuple[TransducerHypothesis, ...]:
         """Return the best labellings after one more frame."""

@@ -68,6 +68,10 @@ class Recorded:
         """Return what is known before a frame, of nothing."""
         return Recorded(self.search.beginning_at(frame), self.head)
 
+    def forgetting(self, first: int) -> "Recorded":
+        """Return this without its first tokens."""
+        return replace(self, search=self.search.forgetting(first))
+
 
 @dataclass(frozen=True)
 class Streamed:

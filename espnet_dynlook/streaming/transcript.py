@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from espnet_dynlook.search.incremental import Search
 from espnet_dynlook.streaming.words import Word, WordReader
 
+#: Tokens that are forgotten together.
+SPARE = 64
+
 
 @dataclass(frozen=True)
 class Result:
@@ -70,6 +73,7 @@ class Transcript:
         self.reader = reader
         self.complete: list[Word] = []
         self._tokens = 0  # of the words that are complete
+        self._forgotten = 0
 
     def read(self, search: Search) -> tuple[Word, ...]:
         """Add the words that have become complete; return the others."""
@@ -79,6 +83,13 @@ class Transcript:
         self.complete += self.reader.words_of(tokens[:closed])
         self._tokens += closed
         return self.reader.words_of(tokens[closed:])
+
+    def spared(self, search: Search) -> Search:
+        """Return the search without tokens that nobody reads again, now and then."""
+        if self._tokens - self._forgotten < SPARE:
+            return search
+        self._forgotten = self._tokens
+        return search.forgetting(self._tokens)
 
     def result(self, search: Search, lookahead_ms: tuple[float, ...]) -> Result:
         """Return what there is, now that the utterance is over."""

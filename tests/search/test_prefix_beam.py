@@ -138,3 +138,20 @@ def test_a_threshold_lets_the_first_words_settle():
     assert settled[1.0] > settled[5.0] > settled[math.inf]
     with pytest.raises(ValueError, match="threshold=0 must be above 0 nats"):
         PrefixBeam.begin(threshold=0)
+
+
+@pytest.mark.parametrize("search", [GreedyCTC(), PrefixBeam.begin(beam=6)])
+def test_what_is_forgotten_still_counts(search):
+    forgot = 0
+    for seed in range(10):
+        whole = short = search
+        for row in random_log_probs(seed, 40, 5, 3.0):
+            whole, short = whole.step(row[None]), short.step(row[None])
+            first = max(whole.stable - seed % 3, 0)
+            short = short.forgetting(first)
+            forgot += len(whole.tokens) > len(short.tokens)
+            assert short.stable == whole.stable
+            assert short.score == pytest.approx(whole.score)
+            assert short.silence == whole.silence
+            assert short.tokens_from(first) == whole.tokens_from(first)
+    assert forgot > 20
