@@ -51,8 +51,14 @@ def unpacked(archive: str | Path) -> Iterator[tuple[Path, Path]]:
 def _extract(packed: zipfile.ZipFile, root: Path, source: str) -> tuple[Path, Path]:
     members = [one for one in packed.infolist() if not one.is_dir()]
     names = [one.filename for one in members]
+    folders = {folder for name in names for folder in PurePosixPath(name).parents}
     for one in members:
         path = PurePosixPath(one.filename)
+        if path in folders:
+            raise PackedModelError(
+                f"{source}: its member {one.filename!r} is a file and a folder: pack "
+                "it again"
+            )
         outside = path.is_absolute() or ".." in path.parts or "\\" in one.filename
         if outside or stat.S_ISLNK(one.external_attr >> 16):
             raise PackedModelError(

@@ -192,6 +192,14 @@ def test_yaml_that_grows_is_refused(tmp_path, content):
             pass
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b/c", "a"), ("exp",)])
+def test_names_of_files_and_folders_at_once_are_refused(tmp_path, names):
+    path = pack(tmp_path / "m.zip", {**GOOD, **dict.fromkeys(names, b"x")}, META)
+    with pytest.raises(PackedModelError, match="is a file and a folder"):
+        with unpacked(path):
+            pass
+
+
 def test_compressions_that_models_do_not_have_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.zip", "w", zipfile.ZIP_BZIP2) as packed:
         packed.writestr("meta.yaml", yaml.safe_dump(META))
