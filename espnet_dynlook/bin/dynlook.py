@@ -134,6 +134,7 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
         raise ConfigError(f"--packet_ms {args.packet_ms} must be at least 1")
     size = max(1, recognizer.fs * args.packet_ms // 1000)
     live, shown = recognizer.stream(endpoint_of(args)), ""
+    broken: Exception | None = None
 
     def write(result: Result) -> None:
         if args.endpoint_ms is not None and not result.text:
@@ -147,19 +148,22 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
             for result in partial.ended:
                 write(result)
                 shown = ""
-            text = partial.text
-            if out.isatty() and text != shown:
+            if out.isatty() and (text := partial.text) != shown:
                 out.write("\r\x1b[K" + text[-120:])
                 out.flush()
                 shown = text
     except (soundfile.LibsndfileError, OSError) as error:
-        raise ConfigError(str(error)) from error
+        broken = error
     except KeyboardInterrupt:  # the usual way to end a microphone
         pass
     last = live.finish()
-    for result in (*last.ended, last):
-        write(result)
-        shown = ""
+    # Of a microphone that is gone, what it heard; of a file that is none, nothing.
+    if broken is None or (last.text and not isinstance(broken, BrokenPipeError)):
+        for result in (*last.ended, last):
+            write(result)
+            shown = ""
+    if broken is not None:
+        raise ConfigError(f"{args.audio}: {broken}") from broken
 
 
 def endpoint_of(args: argparse.Namespace) -> Endpoint | None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from recogniser_files import FS, mix_gates, speech, write_model
 
 from espnet_dynlook.bin import dynlook
+from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer
 
 pytestmark = pytest.mark.host
@@ -212,6 +214,33 @@ def test_the_command_says_what_was_heard_of_a_killed_writer(files, monkeypatch, 
     samples = raw[: cut // 2].astype(np.float32) / 32768
     expected = Recognizer.from_files(*files).transcribe(samples).text
     assert capsys.readouterr().out == expected + "\n"
+
+
+def test_the_command_says_what_was_heard_before_a_reader_died(
+    files, monkeypatch, capsys
+):
+    raw = (speech(8, 1.2).numpy() * 32767).astype("<i2")
+    arguments = ["--asr_train_config", str(files[0]), "--asr_model_file", str(files[1])]
+    error = OSError("the microphone is gone")
+    monkeypatch.setattr(
+        sys, "stdin", SimpleNamespace(buffer=Dying(raw.tobytes(), error))
+    )
+    with pytest.raises(ConfigError, match="-: the microphone is gone"):
+        dynlook.main(["stream", *arguments])
+    heard = Recognizer.from_files(*files).transcribe(raw.astype(np.float32) / 32768)
+    assert capsys.readouterr().out == heard.text + "\n"
+
+
+def test_files_that_are_no_sound_or_cut_are_named(recognizer, tmp_path):
+    soundfile.write(tmp_path / "whole.flac", speech(0, 1.0).numpy(), FS)
+    data = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.wav").write_text("hello", encoding="utf-8")
+    for name in ("cut.flac", "text.wav", "none.wav"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read as sound"):
+            recognizer.transcribe(tmp_path / name)
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), FS)
+    assert recognizer.transcribe(tmp_path / "nothing.wav").text == ""
 
 
 def test_random_streams_with_faults_end_as_if_alone(recognizer):
