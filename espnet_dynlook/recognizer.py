@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import array
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,13 @@ from espnet_dynlook.search.transducer import GreedyTransducer
 from espnet_dynlook.search.transducer_beam import TransducerBeam
 from espnet_dynlook.streaming.endpoint import Endpoint
 from espnet_dynlook.streaming.pipeline import Pipeline
-from espnet_dynlook.streaming.transcript import Partial, Result, Transcript
-from espnet_dynlook.streaming.words import WordReader
+from espnet_dynlook.streaming.streams import Stream, Streams
+from espnet_dynlook.streaming.transcript import Partial, Result
+from espnet_dynlook.streaming.words import Word, WordReader
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.packed import unpacked
+
+__all__ = ["Endpoint", "Partial", "Recognizer", "Result", "Stream", "Streams", "Word"]
 
 #: Utterances in one batch.
 BATCH = 16
@@ -152,13 +153,13 @@ class Recognizer:
             audio: Path of a sound file of any rate, or samples (N,) in +-1 at ``fs``.
 
         Raises:
-            ValueError: a file has several channels, or samples are NaN.
+            ValueError: a file is no sound or has several channels, or samples are NaN.
         """
         return self.transcribe_all([audio])[0]
 
     def transcribe_all(self, audio: Sequence[Audio]) -> list[Result]:
         """Transcribe many utterances, in batches; arguments as for ``transcribe``."""
-        samples = [self._samples(one) for one in audio]
+        samples = [self.samples_of(one) for one in audio]
         order = sorted(range(len(samples)), key=lambda n: len(samples[n]))
         found: dict[int, Result] = {}
         for first in range(0, len(order), BATCH):
@@ -185,9 +186,16 @@ class Recognizer:
         """Return several streams, which are computed together; as for ``stream``."""
         return Streams(self, number, endpoint)
 
-    def _samples(self, audio: Audio) -> torch.Tensor:
+    def samples_of(self, audio: Audio) -> torch.Tensor:
+        """Return samples (N,) at ``fs`` of audio in any form."""
         if isinstance(audio, (str, Path)):
-            values, rate = soundfile.read(str(audio), dtype="float32")
+            try:
+                values, rate = soundfile.read(str(audio), dtype="float32")
+            except soundfile.LibsndfileError as error:
+                raise ValueError(
+                    f"{audio} cannot be read as sound ({error}): is it there, and "
+                    "whole?"
+                ) from error
             if values.ndim > 1:
                 raise ValueError(
                     f"{audio} has {values.shape[1]} channels: give one, such as with "
@@ -204,140 +212,3 @@ class Recognizer:
                 "int16 / 32768"
             )
         return samples
-
-
-class Streams:
-    """Several streams of one recogniser: they begin, pause and end on their own.
-
-    Args:
-        recognizer: Whose.
-        number: How many.
-        endpoint: Where they are cut into utterances; None: nowhere.
-    """
-
-    def __init__(
-        self, recognizer: Recognizer, number: int, endpoint: Endpoint | None = None
-    ):
-        self.recognizer = recognizer
-        rules = None
-        if endpoint is not None:
-            rules = endpoint.rules(1000.0 * recognizer.period)
-        self.state = recognizer.pipeline.begin(number, rules)
-        # Of the utterance that each stream is in.
-        self.transcripts = [Transcript(recognizer.words) for _ in range(number)]
-        self.waits = [array.array("l") for _ in range(number)]
-
-    def push(self, packets: Sequence[Any]) -> list[Partial]:
-        """Take in a packet of each stream.
-
-        Args:
-            packets: Samples (N,) in +-1, any number; None or none where one pauses.
-
-        Raises:
-            ValueError: a packet is wrong; then none has been taken in.
-        """
-        found = self._step(packets, [False] * len(packets))
-        partials = []
-        for n, (waits, ended) in enumerate(found):
-            transcript = self.transcripts[n]
-            rest = transcript.read(self.state.searches[n])
-            words = (transcript.complete, len(transcript.complete), rest)
-            partials.append(Partial(self._in_ms(waits), ended, *words))
-        both = zip(self.state.segments, self.transcripts, strict=True)
-        spared = (replace(s, search=t.spared(s.search)) for s, t in both)
-        self.state = replace(self.state, segments=tuple(spared))
-        return partials
-
-    def finish(self, packets: Sequence[Any] | None = None) -> list[Result]:
-        """End all streams that have not ended, with a last packet of each.
-
-        Args:
-            packets: As for ``push``; None: nothing more.
-        """
-        number = len(self.waits)
-        found = self._step(packets or [None] * number, [True] * number)
-        return [self._last(n, ended) for n, (_, ended) in enumerate(found)]
-
-    def end(self, stream: int, packet: Any = None) -> Result:
-        """End one stream, with a last packet."""
-        packets: list[Any] = [None] * len(self.waits)
-        packets[stream] = packet
-        found = self._step(packets, [n == stream for n in range(len(packets))])
-        return self._last(stream, found[stream][1])
-
-    def reset(self, stream: int) -> None:
-        """Let a stream begin anew: it equals a fresh one."""
-        chosen = [n == stream for n in range(len(self.waits))]
-        self.state = self.recognizer.pipeline.restart(self.state, chosen)
-        self._begin(stream)
-
-    def _begin(self, stream: int) -> None:
-        self.transcripts[stream] = Transcript(self.recognizer.words)
-        self.waits[stream] = array.array("l")
-
-    def _step(
-        self, packets: Sequence[Any], final: list[bool]
-    ) -> list[tuple[list[int], tuple[Result, ...]]]:
-        """Take in packets; return each stream's waits and utterances that ended."""
-        if len(packets) != len(self.waits):
-            raise ValueError(f"{len(packets)} packets for {len(self.waits)} streams")
-        nothing = torch.zeros(0)
-        samples = [
-            nothing if one is None else self.recognizer._samples(one) for one in packets
-        ]
-        self.state, waited = self.recognizer.pipeline.step(self.state, samples, final)
-        found = []
-        for n, new in enumerate(waited):
-            own = new.tolist()
-            self.waits[n].extend(own)
-            ended = []
-            for segment in self.state.ended[n]:
-                size = segment.stop - segment.start
-                rest = self.waits[n][size:]
-                ended.append(self._result(n, segment.search, size))
-                self._begin(n)
-                self.waits[n] = rest
-            found.append((own, tuple(ended)))
-        return found
-
-    def _in_ms(self, waits: Iterable[int]) -> tuple[float, ...]:
-        one = self.recognizer
-        return tuple(1000.0 * one.period * wait + one.constant_ms for wait in waits)
-
-    def _result(self, stream: int, search: Search, frames: int) -> Result:
-        """Return what there is of the utterance that a stream is in."""
-        waits = self._in_ms(self.waits[stream][:frames])
-        return self.transcripts[stream].result(search, waits)
-
-    def _last(self, stream: int, ended: tuple[Result, ...]) -> Result:
-        search = self.state.searches[stream]
-        last = self._result(stream, search, len(self.waits[stream]))
-        return replace(last, ended=ended)
-
-
-class Stream:
-    """One stream of speech.
-
-    Args:
-        recognizer: Whose.
-        endpoint: Where it is cut into utterances; None: nowhere.
-    """
-
-    def __init__(self, recognizer: Recognizer, endpoint: Endpoint | None = None):
-        self._streams = Streams(recognizer, 1, endpoint)
-
-    def push(self, samples: Any) -> Partial:
-        """Take in samples (N,) in +-1, any number of them.
-
-        Raises:
-            ValueError: they are NaN or of another shape, or the stream has ended.
-        """
-        return self._streams.push([samples])[0]
-
-    def finish(self, samples: Any = None) -> Result:
-        """End the stream, with the last samples where there are any."""
-        return self._streams.finish([samples])[0]
-
-    def reset(self) -> None:
-        """Begin anew: equals a fresh stream."""
-        self._streams.reset(0)
