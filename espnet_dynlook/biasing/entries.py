@@ -1,0 +1,195 @@
+"""Lines of a list of names: what may stand on them, and what is wrong with them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espnet_dynlook.biasing.phones import Pronunciation, parse_phones
+
+SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A phrase that cannot be used.
+
+    Attributes:
+        place: ``names.txt:3`` or ``phrase 3``.
+        written: What stands there.
+        reason: What is wrong with it, and how to put it right.
+    """
+
+    place: str
+    written: str
+    reason: str
+
+    @property
+    def number(self) -> int:
+        """The number of the line or of the phrase."""
+        return int(self.place.replace(":", " ").split()[-1])
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.written!r}: {self.reason}"
+
+
+class CatalogError(ValueError):
+    """Phrases that cannot be used; ``faults`` has them all."""
+
+    def __init__(self, faults: Sequence[Unusable]):
+        self.faults = list(faults)
+        lines = [str(fault) for fault in self.faults[:SHOWN_FAULTS]]
+        if len(self.faults) > SHOWN_FAULTS:
+            lines.append(f"and {len(self.faults) - SHOWN_FAULTS} more")
+        super().__init__(
+            f"{len(self.faults)} phrases of the catalog cannot be used:\n"
+            + "\n".join(lines)
+        )
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase as it was given.
+
+    Attributes:
+        place: Where it stands, for messages.
+        written: Its text there.
+        weight: Strength of its bias; 1 is that of every phrase without one.
+        pronunciations: Those given with it; empty: to be looked up.
+    """
+
+    place: str
+    written: str
+    weight: float = 1.0
+    pronunciations: tuple[Pronunciation, ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """A phrase as it is searched for.
+
+    Attributes:
+        text: In the model's spelling, words apart by single spaces.
+        weight: The largest of those given for it.
+        segmentations: Its tokens, the tokenizer's own segmentation first.
+        given: Pronunciations that came with the list, with the stress they had there.
+    """
+
+    text: str
+    weight: float
+    segmentations: tuple[tuple[str, ...], ...]
+    given: tuple[Pronunciation, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokenizer's own segmentation."""
+        return self.segmentations[0]
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the phrase."""
+        return self.text.split()
+
+
+def parse_weight(value: Any) -> float:
+    """Return a weight.
+
+    Raises:
+        ValueError: It is no finite number of 0 or more.
+    """
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the weight {value!r} is no number; leave it out for weight 1"
+        ) from None
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"the weight {value} must be 0 or more, and finite")
+    return weight
+
+
+def read_phrases(phrases: Iterable[Any]) -> tuple[list[Phrase], list[Unusable]]:
+    """Read phrases of a list: a text, or (text, weight) or (text, weight, said).
+
+    ``said`` is one pronunciation or a list of them, each a string of phones or a list
+    of phones. A weight of None is 1. Texts of nothing but white space are left out, as
+    blank lines of a file are.
+    """
+    if isinstance(phrases, str):
+        raise TypeError(
+            f"phrases={phrases!r} is one text; give a list of them, or a file to "
+            "Catalog.from_file"
+        )
+    found: list[Phrase] = []
+    unusable: list[Unusable] = []
+    for number, item in enumerate(phrases, 1):
+        place = f"phrase {number}"
+        parts = (item,) if isinstance(item, str) else item
+        try:
+            if not isinstance(parts, tuple | list) or not 1 <= len(parts) <= 3:
+                raise ValueError("not a text or (text, weight, pronunciations)")
+            text, weight, said = (*parts, None, None)[:3]
+            if not isinstance(text, str):
+                raise ValueError(f"{text!r} is no text")
+            if text.strip():
+                found.append(
+                    Phrase(
+                        place,
+                        text.strip(),
+                        1.0 if weight is None else parse_weight(weight),
+                        tuple(map(parse_phones, _several(said))),
+                    )
+                )
+        except ValueError as error:
+            unusable.append(Unusable(place, str(item), str(error)))
+    return found, unusable
+
+
+def _several(said: Any) -> list[Any]:
+    """Return a list of pronunciations, whichever way one or several were given."""
+    if said is None:
+        return []
+    if isinstance(said, str):
+        return [said]
+    said = list(said)
+    # A list of phones: no part of it has a space, and every part could be a phone.
+    if said and all(isinstance(part, str) and " " not in part for part in said):
+        try:
+            return [parse_phones(said)]
+        except ValueError:
+            pass
+    return said
+
+
+def read_phrase_file(path: str | Path) -> tuple[list[Phrase], list[Unusable]]:
+    """Read a UTF-8 file of phrases, one a line.
+
+    After the phrase there may stand, each after a tab, a weight (or nothing) and any
+    number of pronunciations. Blank lines and lines that begin with ``#`` are skipped.
+    """
+    path = Path(path)
+    found: list[Phrase] = []
+    unusable: list[Unusable] = []
+    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+        place = f"{path}:{number}"
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            shown = raw.decode("utf-8", "replace")
+            reason = f"not UTF-8 (byte {raw[error.start]:#04x})"
+            unusable.append(Unusable(place, shown, reason))
+            continue
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        text, *rest = (part.strip() for part in line.split("\t"))
+        try:
+            if not text:
+                raise ValueError("no phrase before the first tab")
+            weight = parse_weight(rest[0]) if rest and rest[0] else 1.0
+            said = tuple(parse_phones(part) for part in rest[1:] if part)
+        except ValueError as error:
+            unusable.append(Unusable(place, line.strip(), str(error)))
+            continue
+        found.append(Phrase(place, text, weight, said))
+    return found, unusable
