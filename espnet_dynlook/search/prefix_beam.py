@@ -9,6 +9,7 @@ import math
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -104,32 +105,27 @@ def shared_length(prefixes: Sequence[Prefix]) -> int:
     return at.pop().length
 
 
-class Forgetting:
-    """Copies labellings that share a beginning, without that.
+def without_beginning(hypotheses: Sequence[Any], first: int) -> tuple[Any, ...]:
+    """Return hypotheses whose labellings have forgotten the tokens that they share.
+
+    As long as they were; the last token that they share stays, because what follows
+    depends on it.
 
     Args:
-        first: Tokens that they share, and lose.
+        hypotheses: With ``prefix`` and ``emission``.
+        first: Tokens at the beginning that all share.
     """
-
-    def __init__(self, first: int):
-        self.first = first
-        self.root: Prefix | None = None
-
-    def __call__(
-        self, prefix: Prefix, emission: Emission | None
-    ) -> tuple[Prefix, Emission | None]:
-        """Return a labelling and its emissions, as long as they were, but shorter.
-
-        The last token that they share stays: what follows it depends on it.
-        """
-        kept = emitted(prefix, emission, self.first - 1)
-        if self.root is None:
-            self.root = Prefix(length=self.first - 1)
-        new, said = self.root, None
-        for one in kept:
-            new = new.plus(one.token)
-            said = Emission(one.frame, one.probability, said)
-        return new, said
+    if first < 2:
+        return tuple(hypotheses)
+    root = Prefix(length=first - 1)
+    made = []
+    for one in hypotheses:
+        prefix, emission = root, None
+        for token in emitted(one.prefix, one.emission, first - 1):
+            prefix = prefix.plus(token.token)
+            emission = Emission(token.frame, token.probability, emission)
+        made.append(replace(one, prefix=prefix, emission=emission))
+    return tuple(made)
 
 
 @dataclass(frozen=True)
@@ -256,14 +252,7 @@ class PrefixBeam:
 
     def forgetting(self, first: int) -> "PrefixBeam":
         """Return this without its first tokens."""
-        if first < 2:
-            return self
-        forget = Forgetting(first)
-        hypotheses = []
-        for one in self.hypotheses:
-            prefix, emission = forget(one.prefix, one.emission)
-            hypotheses.append(replace(one, prefix=prefix, emission=emission))
-        return replace(self, hypotheses=tuple(hypotheses))
+        return replace(self, hypotheses=without_beginning(self.hypotheses, first))
 
     def _follow(
         self, row: list[float], candidates: list[tuple[int, float]]

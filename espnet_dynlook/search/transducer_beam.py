@@ -14,11 +14,11 @@ from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.search.incremental import Token
 from espnet_dynlook.search.prefix_beam import (
     Emission,
-    Forgetting,
     Prefix,
     add,
     emitted,
     shared_length,
+    without_beginning,
 )
 
 with espnet_imports():
@@ -122,14 +122,7 @@ class TransducerBeam:
 
     def forgetting(self, first: int) -> "TransducerBeam":
         """Return this without its first tokens."""
-        if first < 2:
-            return self
-        forget = Forgetting(first)
-        hypotheses = []
-        for one in self.hypotheses:
-            prefix, emission = forget(one.prefix, one.emission)
-            hypotheses.append(replace(one, prefix=prefix, emission=emission))
-        return replace(self, hypotheses=tuple(hypotheses))
+        return replace(self, hypotheses=without_beginning(self.hypotheses, first))
 
     def _follow(self, frame: torch.Tensor) -> tuple[TransducerHypothesis, ...]:
         """Return the best labellings after one more frame."""
