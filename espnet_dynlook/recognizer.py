@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio
+import yaml
 
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.search.incremental import GreedyCTC, Search
@@ -19,6 +20,7 @@ from espnet_dynlook.search.prefix_beam import PrefixBeam
 from espnet_dynlook.search.transducer import GreedyTransducer
 from espnet_dynlook.search.transducer_beam import TransducerBeam
 from espnet_dynlook.streaming.endpoint import Endpoint
+from espnet_dynlook.streaming.frontend import CannotStream
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.streaming.streams import Stream, Streams
 from espnet_dynlook.streaming.transcript import Partial, Result
@@ -34,6 +36,13 @@ BATCH = 16
 PIECE_S = 30
 #: Longer than the utterances of nearly all corpora.
 LEFT_CONTEXT_S = 40.0
+#: What the parts of a model may be, by ESPnet's names.
+PARTS: dict[str, tuple[str | None, ...]] = {
+    "encoder": ("dynlook_conformer", "dynlook_transformer"),
+    "frontend": ("default", "mfcc_an4", None),
+    "preencoder": (None,),
+    "postencoder": (None,),
+}
 Audio = str | Path | np.ndarray | torch.Tensor
 
 
@@ -106,8 +115,10 @@ class Recognizer:
                 take the same memory and time. None: all, and they grow.
 
         Raises:
+            CannotStream: a part of the model needs the whole utterance. Nothing is
+                built then: some parts would be fetched from the network.
             CheckpointMismatch: the model file does not fit the configuration.
-            ValueError: an option is wrong, or the model cannot stream.
+            ValueError: an option is wrong.
         """
         kind = getattr(torch, dtype, None)
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
@@ -116,6 +127,7 @@ class Recognizer:
             if threads < 1:
                 raise ValueError(f"threads={threads} must be at least 1")
             torch.set_num_threads(threads)
+        _check_parts(train_config)
         model, args = DynlookASRTask.build_model_from_file(
             str(train_config), str(model_file), device
         )
@@ -205,6 +217,8 @@ class Recognizer:
             if rate != self.fs:
                 samples = torchaudio.functional.resample(samples, rate, self.fs)
             return samples
+        if isinstance(audio, np.ndarray):  # of any byte order and stride
+            audio = np.ascontiguousarray(audio, audio.dtype.newbyteorder("="))
         samples = torch.as_tensor(audio)
         if not samples.is_floating_point():
             raise ValueError(
@@ -212,3 +226,24 @@ class Recognizer:
                 "int16 / 32768"
             )
         return samples
+
+
+def _check_parts(train_config: str | Path) -> None:
+    """Refuse a configuration with parts that cannot stream, before any is built.
+
+    Raises:
+        CannotStream: names the part, and what to use.
+        OSError: the file cannot be read.
+    """
+    try:
+        found = yaml.safe_load(Path(train_config).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return  # the task says what is wrong with it
+    for part, streaming in PARTS.items():
+        value = found.get(part) if isinstance(found, dict) else streaming[0]
+        if value not in streaming:
+            names = " or ".join(str(name or "null") for name in streaming)
+            raise CannotStream(
+                f"{train_config}: {part}: {value} does not stream here; train with "
+                f"{part}: {names}"
+            )

@@ -196,7 +196,7 @@ def made(name, monkeypatch):
     return Recognizer.from_files(*files)
 
 
-MADE_MODELS = ("parent_seed1", "dynamic_taught_seed1", "chunked4_seed1")
+MADE_MODELS = ("parent_seed1", "dynamic_relative_seed1", "chunked4_seed1")
 
 
 @pytest.mark.parametrize("name", MADE_MODELS)

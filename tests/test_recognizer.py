@@ -9,8 +9,9 @@ import torch
 from recogniser_files import FS, speech, write_model
 
 from espnet_dynlook.recognizer import Recognizer
-from espnet_dynlook.search.incremental import GreedyCTC
+from espnet_dynlook.search.incremental import GreedyCTC, Token
 from espnet_dynlook.streaming.frontend import CannotStream
+from espnet_dynlook.streaming.words import WordReader
 
 pytestmark = pytest.mark.host
 
@@ -185,5 +186,39 @@ def test_wrong_values_say_what_to_write(files, tmp_path):
     other = write_model(
         tmp_path, {"lookahead": "full", "causal_conv": False}, normalize=None
     )
+    fetched = other[0].read_text().replace("frontend: default", "frontend: s3prl")
+    (tmp_path / "fetched.yaml").write_text(fetched)
+    with pytest.raises(CannotStream, match="frontend: s3prl does not stream here"):
+        Recognizer.from_files(tmp_path / "fetched.yaml", other[1])
     with pytest.raises(CannotStream, match="causal_conv: true"):
         Recognizer.from_files(*other)
+
+
+def test_streams_that_are_not_there_are_named(files):
+    recognizer = Recognizer.from_files(*files)
+    with pytest.raises(ValueError, match="0 streams: give at least 1"):
+        recognizer.streams(0)
+    streams = recognizer.streams(2)
+    for call in (streams.end, streams.reset):
+        with pytest.raises(ValueError, match=r"stream 2 is none of 0 \.\. 1"):
+            call(2)
+
+
+def test_samples_may_lie_in_memory_as_they_like(files):
+    recognizer = Recognizer.from_files(*files)
+    samples = speech(1).numpy()
+    expected = recognizer.transcribe(samples)
+    assert recognizer.transcribe(samples[::-1].copy()[::-1]) == expected
+    assert recognizer.transcribe(samples.astype(">f4")) == expected
+
+
+def test_characters_of_a_language_without_spaces_are_words():
+    reader = WordReader(["<blank>", "你", "好"], "char", 0.04)
+    tokens = [Token(1, 0, 0.5), Token(2, 3, 0.25)]
+    words = reader.words_of(tokens)
+    assert [(word.text, word.confidence) for word in words] == [
+        ("你", 0.5),
+        ("好", 0.25),
+    ]
+    assert reader.text_of(words) == "你好"
+    assert reader.closed_tokens(tokens) == 2

@@ -47,6 +47,8 @@ class Streams:
     def __init__(
         self, recognizer: Source, number: int, endpoint: Endpoint | None = None
     ):
+        if number < 1:
+            raise ValueError(f"{number} streams: give at least 1")
         self.recognizer = recognizer
         rules = None
         if endpoint is not None:
@@ -70,7 +72,8 @@ class Streams:
         for n, (waits, ended) in enumerate(found):
             transcript = self.transcripts[n]
             rest = transcript.read(self.state.searches[n])
-            words = (transcript.complete, len(transcript.complete), rest)
+            complete = transcript.complete
+            words = (transcript.reader, complete, len(complete), rest)
             partials.append(Partial(self._in_ms(waits), ended, *words))
         both = zip(self.state.segments, self.transcripts, strict=True)
         spared = (replace(s, search=t.spared(s.search)) for s, t in both)
@@ -89,6 +92,7 @@ class Streams:
 
     def end(self, stream: int, packet: Any = None) -> Result:
         """End one stream, with a last packet."""
+        self._check(stream)
         packets: list[Any] = [None] * len(self.waits)
         packets[stream] = packet
         found = self._step(packets, [n == stream for n in range(len(packets))])
@@ -96,9 +100,17 @@ class Streams:
 
     def reset(self, stream: int) -> None:
         """Let a stream begin anew: it equals a fresh one."""
+        self._check(stream)
         chosen = [n == stream for n in range(len(self.waits))]
         self.state = self.recognizer.pipeline.restart(self.state, chosen)
         self._begin(stream)
+
+    def _check(self, stream: int) -> None:
+        if not 0 <= stream < len(self.waits):
+            raise ValueError(
+                f"stream {stream} is none of 0 .. {len(self.waits) - 1}, the streams "
+                "here"
+            )
 
     def _begin(self, stream: int) -> None:
         self.transcripts[stream] = Transcript(self.recognizer.words)

@@ -41,6 +41,7 @@ class Partial:
 
     lookahead_ms: tuple[float, ...]
     ended: tuple[Result, ...]
+    _reader: WordReader = field(repr=False)
     _complete: list[Word] = field(repr=False)  # grows; its first words are ours
     _count: int = field(repr=False)
     _open: tuple[Word, ...] = field(repr=False)
@@ -54,12 +55,12 @@ class Partial:
     @property
     def text(self) -> str:
         """Words of the best hypothesis."""
-        return " ".join(word.text for word in self.words)
+        return self._reader.text_of(self.words)
 
     @property
     def stable_text(self) -> str:
         """The words at its beginning that will not change any more."""
-        return " ".join(word.text for word in self._complete[: self._count])
+        return self._reader.text_of(self._complete[: self._count])
 
 
 class Transcript:
@@ -95,5 +96,5 @@ class Transcript:
         """Return what there is, now that the utterance is over."""
         rest = self.read(search)
         words = (*self.complete, *rest)
-        text = " ".join(word.text for word in words)
+        text = self.reader.text_of(words)
         return Result(text, words, search.score, lookahead_ms)

@@ -39,6 +39,9 @@ class WordReader:
         token_type: char, bpe or word.
         period: Of an encoder frame, in seconds.
 
+    Attributes:
+        between: What is written between words.
+
     Raises:
         ValueError: words cannot be told from tokens of this type.
     """
@@ -50,8 +53,15 @@ class WordReader:
                 f"{', '.join(TOKEN_TYPES)}"
             )
         self.names = list(names)
-        self.token_type = token_type
+        # Where nothing separates words, such as in Chinese, every character is one.
+        spaced = token_type != "char" or SPACE in self.names
+        self.token_type = token_type if spaced else "word"
+        self.between = " " if spaced else ""
         self.period = period
+
+    def text_of(self, words: Sequence[Word]) -> str:
+        """Return words as a text."""
+        return self.between.join(word.text for word in words)
 
     def words_of(self, tokens: Sequence[Token]) -> tuple[Word, ...]:
         """Return the words that tokens make."""
