@@ -70,9 +70,7 @@ def paired_bootstrap(
             raise ValueError(
                 f"{len(clusters)} clusters for {len(words)} utterances: one each"
             )
-        names = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
-        belongs = np.zeros((len(words), len(names)))
-        belongs[np.arange(len(words)), [names[name] for name in clusters]] = 1
+        belongs = memberships(clusters)
         a, b, words = a @ belongs, b @ belongs, words @ belongs
     n = len(words)
     if n < 2:
@@ -86,8 +84,8 @@ def paired_bootstrap(
         size = min(block, draws - start)
         times = rng.multinomial(n, np.full(n, 1 / n), size=size)  # (size, N)
         drawn = times @ words
-        shares = _draw_seeds(rng, size, len(a))
-        paired = shares if len(b) == len(a) else _draw_seeds(rng, size, len(b))
+        shares = draw_seeds(rng, size, len(a))
+        paired = shares if len(b) == len(a) else draw_seeds(rng, size, len(b))
         gap = ((times @ b.T) * paired).sum(axis=1) - ((times @ a.T) * shares).sum(
             axis=1
         )
@@ -103,7 +101,15 @@ def paired_bootstrap(
     )
 
 
-def _draw_seeds(rng: np.random.Generator, size: int, seeds: int) -> np.ndarray:
+def memberships(clusters: Sequence[Hashable]) -> np.ndarray:
+    """Return which cluster each utterance belongs to, (N, C) of zeros and ones."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
+    belongs = np.zeros((len(clusters), len(names)))
+    belongs[np.arange(len(clusters)), [names[name] for name in clusters]] = 1
+    return belongs
+
+
+def draw_seeds(rng: np.random.Generator, size: int, seeds: int) -> np.ndarray:
     """Return the share of each seed in each draw, (size, S)."""
     if seeds == 1:
         return np.ones((size, 1))
