@@ -321,7 +321,8 @@ class DynlookEncoder(AbsEncoder):
         Returns:
             Output frames that became final (B, n, output_size), 0 past a stream's
             number; how many of each stream (B,); the state for the next call, whose
-            ``latency`` says how many frames each of them had to wait for.
+            ``latency`` says how many frames each of them had to wait for, and whose
+            ``intermediate`` has their intermediate outputs.
 
         Raises:
             ValueError: shapes or lengths do not fit, a stream that has ended gets more

@@ -48,6 +48,21 @@ class LayerState:
 
 
 @dataclass(frozen=True)
+class Intermediate:
+    """What a layer with an intermediate CTC gives out, in step with the encoder.
+
+    Attributes:
+        layer: From 1.
+        waiting: Its output for frames that the encoder has not given out (B, P, size).
+        out: For those that the last call gave out (B, n, size), 0 past the counts.
+    """
+
+    layer: int
+    waiting: torch.Tensor
+    out: torch.Tensor
+
+
+@dataclass(frozen=True)
 class EncoderState:
     """What an encoder keeps of its streams between calls of ``step``.
 
@@ -63,6 +78,7 @@ class EncoderState:
         latency: Of the frames that the last call gave out, how many frames after them
             the last one is that they needed (B, n), 0 past a stream's count; on the
             host.
+        intermediate: Of the layers with an intermediate CTC, the lowest first.
     """
 
     features: torch.Tensor
@@ -72,6 +88,7 @@ class EncoderState:
     segments: SegmentEnds | None
     over: np.ndarray
     latency: torch.Tensor = field(repr=False)
+    intermediate: tuple[Intermediate, ...] = ()
 
     @property
     def batch_size(self) -> int:

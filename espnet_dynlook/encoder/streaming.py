@@ -25,6 +25,7 @@ from espnet_dynlook.encoder.readiness import (
 )
 from espnet_dynlook.encoder.stream_state import (
     EncoderState,
+    Intermediate,
     LayerState,
     checked_input,
 )
@@ -100,6 +101,10 @@ class StreamingEncoder:
             segments=segments,
             over=zeros.astype(bool),
             latency=nowhere,
+            intermediate=tuple(
+                Intermediate(number, nothing, nothing)
+                for number in sorted(encoder.interctc_layer_idx)
+            ),
         )
 
     def step(
@@ -120,25 +125,42 @@ class StreamingEncoder:
             assert self.scheduler is not None
             segments = state.segments.add(self.scheduler, x, added)
             state = replace(state, segments=segments)
-        layers = []
+        layers: list[LayerState] = []
+        queues: list[torch.Tensor] = []
+        given = state.layers[-1].done
         for number, layer in enumerate(encoder.encoders, 1):
             own = _received(state.layers[number - 1], x, stamps, added)
             own, x, stamps, added = self._run(state, own, number, layer)
             layers.append(own)
-            if number in encoder.interctc_layer_idx and encoder.conditioning_layer:
+            if number in encoder.interctc_layer_idx:
                 before = encoder.after_norm(x) if encoder.normalize_before else x
-                x = x + encoder.conditioning_layer(ctc.softmax(before))
+                queue = state.intermediate[len(queues)].waiting
+                queues.append(append(queue, own.done - added - given, before, added))
+                if encoder.interctc_use_conditioning:
+                    x = x + encoder.conditioning_layer(ctc.softmax(before))
         if encoder.normalize_before:
             x = encoder.after_norm(x)
+        intermediate = []
+        for number, queue in zip(
+            sorted(encoder.interctc_layer_idx), queues, strict=True
+        ):
+            waiting = drop(queue, layers[number - 1].done - given, added)
+            out = _cleared(queue[:, : x.shape[1]], added)
+            intermediate.append(Intermediate(number, waiting, out))
         kept = state.segments
         if kept is not None:
             kept = kept.forget(layers[-1].done)
         inside = torch.from_numpy(rows(x.shape[1], added))
         number_of_row = (layers[-1].done - added)[:, None] + np.arange(x.shape[1])
         latency = (stamps - torch.from_numpy(number_of_row)).masked_fill(~inside, 0)
-        state = replace(state, layers=tuple(layers), segments=kept, latency=latency)
-        if in_step(added) is None:
-            x = x.masked_fill(~inside[:, :, None].to(x.device), 0.0)
+        state = replace(
+            state,
+            layers=tuple(layers),
+            segments=kept,
+            latency=latency,
+            intermediate=tuple(intermediate),
+        )
+        x = _cleared(x, added)
         return x, torch.from_numpy(added).to(x.device), state
 
     def _embed(
@@ -165,9 +187,7 @@ class StreamingEncoder:
         if positions is not None:
             x = positions(x, torch.from_numpy(state.frames).to(x.device))
         x = after(x)
-        if in_step(added) is None:
-            inside = torch.from_numpy(rows(most, added)).to(x.device)
-            x = x.masked_fill(~inside[:, :, None], 0.0)
+        x = _cleared(x, added)
         encoder._check_finite(x)
         used = added * arithmetic.stride
         features = drop(features, held, used)
@@ -263,6 +283,14 @@ class StreamingEncoder:
             q = q + attention.pos_bias_u[:, None]
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return attention.linear_out(out.transpose(1, 2).flatten(2))
+
+
+def _cleared(x: torch.Tensor, counts: Counts) -> torch.Tensor:
+    """Return x (B, n, size) with zeros past the rows of each stream."""
+    if in_step(counts) is not None:
+        return x
+    inside = torch.from_numpy(rows(x.shape[1], counts)).to(x.device)
+    return x.masked_fill(~inside[:, :, None], 0.0)
 
 
 def _parts(layer: Any) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ def random_encoder(draw, kind):
         normalize_before=draw.random() < 0.8,
         concat_after=draw.random() < 0.2,
         left_context=draw.choice([-1, -1, 0, 1, 3, 10]),
+        interctc_layer_idx=draw.sample(range(1, blocks), draw.randint(0, blocks - 1)),
     )
     if draw.random() < 0.6:
         positions = draw.choice(["rel_pos", "rel_pos", "abs_pos", "scaled_abs_pos"])
@@ -105,7 +106,9 @@ def stream(encoder, utterances, draw, packets=(0, 1, 2, 5, 40)):
             copy, torch.cat([v.flatten().float() for v in tensors(before)])
         )
         done = ends
+        out = torch.cat([out, *(one.out for one in state.intermediate)], dim=2)
         for n, count in enumerate(olens.tolist()):
+            assert not out[n, count:].any()
             found[n].append(out[n, :count])
             latency[n].append(state.latency[n, :count])
         turn += 1
@@ -126,11 +129,13 @@ def tensors(value):
 
 @torch.no_grad()
 def offline(encoder, utterance):
-    """Return output and latencies of one utterance alone."""
+    """Return output, intermediate ones beside it, and latencies, of one alone."""
     if len(utterance) < encoder.arithmetic.window:
-        size = encoder.output_size()
+        size = encoder.output_size() * (1 + len(encoder.interctc_layer_idx))
         return torch.zeros(0, size), torch.zeros(0)
     out, _, _ = encoder(utterance[None], torch.tensor([len(utterance)]))
+    if encoder.interctc_layer_idx:
+        out = torch.cat([out[0], *(one for _, one in out[1])], dim=2)
     if encoder.lookahead.bands is None:
         return out[0], torch.arange(len(out[0])).flip(0)
     return out[0], encoder.lookahead.algorithmic_latency()[0]
