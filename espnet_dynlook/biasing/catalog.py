@@ -1,5 +1,6 @@
 """The list of names of a request, in a model's tokens."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +62,8 @@ class Catalog:
         ValueError: ``segmentations`` is less than 1.
     """
 
+    _bound: "Catalog | None"
+
     def __init__(
         self,
         phrases: Iterable[Any],
@@ -102,12 +105,16 @@ class Catalog:
     def for_tokens(self, token_list: Sequence[str]) -> "Catalog":
         """Return the catalog for a model with these tokens: itself, if it is that.
 
+        The last one made is kept, so that it costs nothing in the next request.
+
         Raises:
             CatalogError: ``strict``, and these tokens cannot write some phrase.
         """
         if self.token_list is not None and self.token_list == tuple(token_list):
             return self
-        return self._again(self._phrases, token_list)
+        if self._bound is None or self._bound.token_list != tuple(token_list):
+            self._bound = self._again(self._phrases, token_list)
+        return self._bound
 
     def _again(
         self,
@@ -135,6 +142,7 @@ class Catalog:
         pronouncer: Pronouncer | None,
     ) -> None:
         self._phrases = phrases
+        self._bound = None
         self._tokenizer = tokenizer
         self._segmentations = segmentations
         self._strict = strict
@@ -234,7 +242,7 @@ class Catalog:
     def __repr__(self) -> str:
         return f"Catalog({len(self)} entries, {len(self.unusable)} unusable)"
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """What caches of anything made from the catalog are named by.
 

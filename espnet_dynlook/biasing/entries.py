@@ -116,9 +116,9 @@ def read_phrases(phrases: Iterable[Any]) -> tuple[list[Phrase], list[Unusable]]:
     of phones. A weight of None is 1. Texts of nothing but white space are left out, as
     blank lines of a file are.
     """
-    if isinstance(phrases, str):
+    if isinstance(phrases, str | Path):
         raise TypeError(
-            f"phrases={phrases!r} is one text; give a list of them, or a file to "
+            f"phrases={str(phrases)!r} is one text; give a list of them, or a file to "
             "Catalog.from_file"
         )
     found: list[Phrase] = []

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 
 APOSTROPHES = "'’ʼ"  # those a token list may have, the usual one first
-_LIKE_APOSTROPHE = "'`´‘’‛ʹʼʽˈ′＇׳"
+_LIKE_APOSTROPHE = "'`´‘’‛ʹʻʼʽˈ′＇׳"
 _DASHES = "-‐‑‒–—―−﹘﹣－"
 #: Latin letters whose mark is a part of them, so that Unicode does not take it off.
 _PLAIN = {

@@ -192,11 +192,16 @@ def compare(
     clusters = [speakers[utt] for utt in utts] if speakers is not None else None
     found: dict[str, dict[str, Comparison]] = {}
     for system in systems[1:]:
-        found[system.name] = {}
-        for measure in RATIOS:
-            a, b = first.sums(measure, utts), system.sums(measure, utts)
-            if all(sum(map(sum, side[1])) > 0 for side in (a, b)):
-                found[system.name][measure] = paired_ratios(a, b, clusters, seed=seed)
+        sums = {
+            measure: (first.sums(measure, utts), system.sums(measure, utts))
+            for measure in RATIOS
+        }
+        defined = {
+            measure: both
+            for measure, both in sums.items()
+            if all(sum(map(sum, below)) > 0 for _, below in both)
+        }
+        found[system.name] = paired_ratios(defined, clusters, seed=seed)
     return found
 
 

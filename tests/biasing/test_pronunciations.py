@@ -23,6 +23,7 @@ from espnet_dynlook.biasing.phones import (
     without_stress,
 )
 from espnet_dynlook.biasing.pronunciations import Pronouncer
+from espnet_dynlook.compat import espnet_imports
 
 NEEDS = "the packages of espnet-dynlook[names] are not installed"
 
@@ -176,6 +177,12 @@ def test_nothing_but_weights_is_taken_from_the_package(pronouncer, monkeypatch):
     g2p._weights.cache_clear()
     assert Pronouncer().word("zarkovian")
     assert "g2p_en" not in sys.modules
+
+
+def test_weights_are_found_while_the_host_keeps_the_package_away(pronouncer):
+    """ESPnet imports g2p_en; something lazy stands for it, so that nothing loads."""
+    with espnet_imports():
+        assert g2p.checkpoint().is_file()
 
 
 def test_missing_packages_are_named(monkeypatch):
