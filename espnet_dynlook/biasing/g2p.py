@@ -18,6 +18,7 @@ from espnet_dynlook.biasing.phones import PHONES, VOWELS, Pronunciation
 #: Phones after which the network is stopped if it has not stopped by itself.
 MAX_PHONES = 20
 _LETTERS = ("<pad>", "<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz")
+_LETTER_IDS = {letter: i for i, letter in enumerate(_LETTERS)}
 _START, _END = 2, 3
 # In the order of the network's outputs: UW has a form without stress, left from an old
 # release of CMUdict.
@@ -100,21 +101,21 @@ def guess(words: Iterable[str]) -> dict[str, Pronunciation]:
 def _guess_batch(words: list[str]) -> list[Pronunciation]:
     """Return the pronunciations of words of one length."""
     w = _weights()
-    ids = [[_LETTERS.index(c) for c in (*word, "</s>")] for word in words]
+    ids = [[_LETTER_IDS[c] for c in (*word, "</s>")] for word in words]
     letters = w["enc_emb"][np.array(ids)]  # (N, T, 64)
     h = np.zeros((len(words), w["enc_w_hh"].shape[1]), np.float32)
     for t in range(letters.shape[1]):
         h = _cell(letters[:, t], h, w, "enc")
+    phones = np.full((len(words), MAX_PHONES), _END)
+    going = np.arange(len(words))  # words that have not ended
     last = np.full(len(words), _START)
-    phones: list[list[int]] = [[] for _ in words]
-    going = np.ones(len(words), bool)
-    for _ in range(MAX_PHONES):
+    for t in range(MAX_PHONES):
         h = _cell(w["dec_emb"][last], h, w, "dec")
         last = (h @ w["fc_w"].T + w["fc_b"]).argmax(axis=1)
-        going &= last != _END
-        if not going.any():
+        more = last != _END
+        going, last, h = going[more], last[more], h[more]
+        if not len(going):
             break
-        for i in np.flatnonzero(going):
-            phones[i].append(last[i])
+        phones[going, t] = last
     # <pad>, <unk> and <s> have never been seen to come out; they are no phones.
-    return [tuple(_OUTPUTS[p] for p in said if p > _END) for said in phones]
+    return [tuple(_OUTPUTS[p] for p in said if p > _END) for said in phones.tolist()]
