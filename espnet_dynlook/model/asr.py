@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from espnet_dynlook.biasing.phone_head import PhoneCTC
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.closing import close_band
 from espnet_dynlook.lookahead.compute import user_perceived_latency
 from espnet_dynlook.lookahead.trace import LookaheadTrace
 from espnet_dynlook.model.latency import LatencyConf, build_penalty
+from espnet_dynlook.model.phones import PhoneBranch, build_phone_branch
 from espnet_dynlook.model.transducer import torchaudio_transducer_loss
 
 with espnet_imports():
@@ -37,7 +39,9 @@ class DynlookASRModel(ESPnetASRModel):
     ``undecided`` (share of gates between 0.1 and 0.9), ``latency_weight`` (in force),
     and in validation ``loss_soft`` and ``soft_gap`` (the loss under soft masks, and the
     share by which it is lower than under rounded ones). With a compute budget
-    ``upl_ms``.
+    ``upl_ms``. With a phone head ``loss_task``, ``loss_phone``, ``phone_skipped``
+    (share of the utterances that have no phone loss, since a word of theirs cannot be
+    pronounced), and in validation ``per`` (phone error rate of the best path).
 
     Args:
         args: As ESPnet's.
@@ -53,6 +57,9 @@ class DynlookASRModel(ESPnetASRModel):
         latency_floor: Frames added to the running mean, for ``relative``.
         compute_budget: Real-time factor of the device that the model is to run on;
             ``upl`` needs it, and it makes decoding report user-perceived latencies.
+        phone_ctc_layer: Layer, from 1, whose output a CTC head over phones reads.
+        phone_ctc_weight: What its loss is multiplied by before it is added; 0: there
+            is no such head.
         kwargs: As ESPnet's.
 
     Raises:
@@ -70,6 +77,8 @@ class DynlookASRModel(ESPnetASRModel):
         latency_ramp: float = LatencyConf.latency_ramp,
         latency_floor: float = LatencyConf.latency_floor,
         compute_budget: float | None = LatencyConf.compute_budget,
+        phone_ctc_layer: int | None = None,
+        phone_ctc_weight: float = 0.0,
         **kwargs: Any,
     ):
         with torchaudio_transducer_loss():
@@ -92,6 +101,12 @@ class DynlookASRModel(ESPnetASRModel):
             getattr(self, "criterion_att", None), "normalize_length", False
         )
         self.loss_per_token = bool(attention_only and normalized)
+        self.phone_ctc: PhoneCTC | None = None
+        self.phones: PhoneBranch | None = None
+        if phone_ctc_weight:
+            self.phone_ctc, self.phones = build_phone_branch(
+                self, phone_ctc_layer, phone_ctc_weight
+            )
 
     def set_progress(self, epoch: int, progress: float) -> None:
         """Tell the penalty how much of the training is done, in [0, 1]."""
@@ -130,6 +145,8 @@ class DynlookASRModel(ESPnetASRModel):
         """
         batch = (speech, speech_lengths, text, text_lengths)
         loss_soft = None
+        # ESPnet lengthens the text in place where a language token is prepended.
+        said = (text, text_lengths) if self.phones is None else _copies(*batch[2:])
         if self.latency_penalty is not None:
             if self.training:
                 self._draw()
@@ -137,12 +154,17 @@ class DynlookASRModel(ESPnetASRModel):
                 loss_soft = self._soft_loss(*batch, **kwargs)
         loss, stats, weight = super().forward(*batch, **kwargs)
         more: dict[str, Any] = {}
+        if self.phones is not None and self.phones.weight:
+            more["loss_task"] = loss.detach()
+            loss_phone, found = self.phones(*said, self.training)
+            loss = loss + self.phones.weight * loss_phone
+            more.update(found, loss=loss.detach())
         trace: LookaheadTrace | None = getattr(self.encoder, "lookahead", None)
         if self.latency_penalty is not None:
             assert trace is not None
             tokens = 1.0 if self.loss_per_token else text_lengths.float().mean()
             term = self.latency_penalty(trace)
-            more["loss_task"] = loss.detach()
+            more.setdefault("loss_task", loss.detach())
             more["loss_latency"] = (tokens * term.loss).detach()
             loss = loss + tokens * term.loss
             more["loss"] = loss.detach()
@@ -165,6 +187,20 @@ class DynlookASRModel(ESPnetASRModel):
         }
         stats = {**stats, **force_gatherable(shaped, loss.device)}
         return loss, stats, weight
+
+    def encode(
+        self, speech: torch.Tensor, speech_lengths: torch.Tensor
+    ) -> tuple[Any, torch.Tensor]:
+        """Encode, as ESPnet's; what a phone head reads is kept for the loss.
+
+        Args:
+            speech: Samples (B, N), or features (B, N, D).
+            speech_lengths: (B,).
+        """
+        out, olens = super().encode(speech, speech_lengths)
+        if self.phones is not None:
+            self.phones.read(olens)
+        return out, olens
 
     @torch.no_grad()
     def upl_ms(self, trace: LookaheadTrace) -> torch.Tensor:
@@ -225,6 +261,10 @@ class DynlookASRModel(ESPnetASRModel):
             for name, calculator in calculators.items():
                 setattr(self, name, calculator)
         return loss
+
+
+def _copies(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return tuple(tensor.clone() for tensor in tensors)
 
 
 def _signature() -> inspect.Signature:
