@@ -69,7 +69,7 @@ class Spelling:
 
     def __call__(self, text: str) -> str:
         """Return the text in the model's spelling, words apart by single spaces."""
-        text = text if text.isascii() else plain_marks(text)
+        text = text.replace("`", "'") if text.isascii() else plain_marks(text)
         if self.case == "upper":
             text = text.upper()
         elif self.case == "lower":
@@ -98,7 +98,6 @@ class _Table(dict[int, str]):
         if character.isspace():
             return " "
         forms = [character, unicodedata.normalize("NFD", character)]
-        # A backtick is ASCII, so it has not been made an apostrophe yet.
         forms += APOSTROPHES if character in _LIKE_APOSTROPHE else ()
         forms.append(strip_marks(character))
         for form in forms:

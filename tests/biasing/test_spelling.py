@@ -40,6 +40,11 @@ def test_apostrophe_is_the_one_that_the_tokens_have():
     assert Spelling(without).unknown(Spelling(without)("o'brien")) == ["'"]
 
 
+def test_marks_are_made_equal_before_the_tokens_are_known():
+    for text in ("O`Brien Jean-Luc", "O’Brien\u00a0Jean–Luc"):
+        assert Spelling(None)(text) == "O'Brien Jean-Luc"
+
+
 def test_decomposed_tokens_get_decomposed_text():
     assert Spelling([*"abce", "\u0301"])("é") == "e\u0301"
 
