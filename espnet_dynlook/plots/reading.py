@@ -122,9 +122,12 @@ def read_speech(args: Any, system: System) -> np.ndarray:
             raise PlotError(f"--audio {args.audio}: {error}") from error
     else:
         speech = _from_recording(args.audio, system.timing.fs)
-    wanted = 1 if system.model.frontend is not None else 2
-    if speech.ndim != wanted:
-        what = ("samples of one channel", "features (frames, dims)")[wanted - 1]
+    frontend = system.model.frontend
+    taken = {1: frontend is not None, 2: frontend is None}
+    taken[2] |= getattr(frontend, "takes_features", False)
+    if not taken.get(speech.ndim):
+        names = {1: "samples of one channel", 2: "features (frames, dims)"}
+        what = " or ".join(names[n] for n, own in taken.items() if own)
         raise PlotError(
             f"the utterance has shape {speech.shape}, and {system.name} takes {what}"
         )

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from espnet_dynlook.frontend.mfcc import MfccFrontend
@@ -115,3 +116,19 @@ def test_seconds_of_samples_and_of_features(model):
     speech2text = SimpleNamespace(asr_model=model, timing=FrontendTiming(model))
     assert Speech2Text.seconds(speech2text, torch.zeros(16000)) == 1.0
     assert Speech2Text.seconds(speech2text, torch.zeros(100, 13)) == 1.0
+
+
+def test_pictures_take_samples_and_features(model, tmp_path):
+    """What plots read is the same utterance in both forms."""
+    from espnet_dynlook.plots.reading import System, read_speech
+
+    system = System("model", model, SimpleNamespace())
+    samples = noise(16000)
+    feats, _ = model.frontend(samples[None], torch.tensor([len(samples)]))
+    soundfile.write(tmp_path / "a.wav", samples.numpy(), 16000, subtype="FLOAT")
+    np.save(tmp_path / "a.npy", feats[0].numpy())
+    read = [
+        read_speech(SimpleNamespace(data=None, audio=str(tmp_path / name)), system)
+        for name in ("a.wav", "a.npy")
+    ]
+    assert [one.ndim for one in read] == [1, 2]
