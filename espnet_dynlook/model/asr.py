@@ -146,7 +146,7 @@ class DynlookASRModel(ESPnetASRModel):
         batch = (speech, speech_lengths, text, text_lengths)
         loss_soft = None
         # ESPnet lengthens the text in place where a language token is prepended.
-        said = (text, text_lengths) if self.phones is None else _copies(*batch[2:])
+        said = (text.clone(), text_lengths.clone())
         if self.latency_penalty is not None:
             if self.training:
                 self._draw()
@@ -261,10 +261,6 @@ class DynlookASRModel(ESPnetASRModel):
             for name, calculator in calculators.items():
                 setattr(self, name, calculator)
         return loss
-
-
-def _copies(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return tuple(tensor.clone() for tensor in tensors)
 
 
 def _signature() -> inspect.Signature:

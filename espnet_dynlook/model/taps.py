@@ -30,8 +30,8 @@ class LayerTaps:
     """
 
     def __init__(self, encoder: Any, layers: Sequence[int], source: str):
-        stack = getattr(encoder, "encoders", None)
-        if not isinstance(stack, torch.nn.Module) or not hasattr(stack, "__len__"):
+        stack: Any = getattr(encoder, "encoders", None)
+        if not isinstance(stack, torch.nn.Sequential | torch.nn.ModuleList):
             raise ValueError(
                 f"{source} needs an encoder with a stack of layers, such as conformer, "
                 f"e_branchformer or dynlook_conformer; this is {type(encoder).__name__}"
@@ -52,7 +52,7 @@ class LayerTaps:
         self._found: dict[int, torch.Tensor] = {}
         # Partials of methods, so that a deep copy of the model has taps of its own.
         encoder.register_forward_pre_hook(self._begin)
-        for position, layer in enumerate(stack, 1):  # type: ignore[arg-type]
+        for position, layer in enumerate(stack, 1):
             if position <= max(layers):
                 layer.register_forward_hook(functools.partial(self._keep, position))
 

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -15,10 +16,12 @@ import yaml
 from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.model.latency import LatencyConf, check_latency_conf
+from espnet_dynlook.task import contextual
 from espnet_dynlook.task.checked import CheckedTask
 from espnet_dynlook.task.optimizers import separate_scheduler
 from espnet_dynlook.training.annealing import scheduler_of
 from espnet_dynlook.training.loading import load_whole_model
+from espnet_dynlook.training.names import NamesPreprocessor
 
 with espnet_imports():
     import espnet2.tasks.asr as host_asr
@@ -34,7 +37,12 @@ ADDITIONS: dict[str, dict[str, str]] = {
             "espnet_dynlook.encoder.transformer:DynlookTransformerEncoder"
         ),
     },
-    "model": {"dynlook": "espnet_dynlook.model.asr:DynlookASRModel"},
+    "model": {
+        "dynlook": "espnet_dynlook.model.asr:DynlookASRModel",
+        "dynlook_contextual": (
+            "espnet_dynlook.model.contextual:DynlookContextualModel"
+        ),
+    },
 }
 
 
@@ -92,17 +100,38 @@ class DynlookASRTask(CheckedTask, ASRTask):
         Raises:
             ConfigError: a value does not fit the others, such as a ``latency_target``
                 that the encoder cannot come to.
+            CheckpointMismatch: the base of an adapter does not fit its configuration.
         """
+        adapts = getattr(args, "model", None) == contextual.NAME
+        if adapts:
+            contextual.take_base(args)
         try:
             model = super().build_model(args)
         except ValueError as error:
             raise config.ConfigError(f"the model cannot be built: {error}") from error
+        if adapts:
+            contextual.load_base(model, args.model_conf["base_model"])
         if scheduler_of(model) is not None and args.model == "espnet":
             logging.warning(
                 "lookahead: dynamic with model: espnet is trained without a price on "
                 "waiting: for one, set model: dynlook and model_conf: latency_loss"
             )
         return model
+
+    @classmethod
+    def optional_data_names(
+        cls, train: bool = True, inference: bool = False
+    ) -> tuple[str, ...]:
+        """Return the names of data that may be given; ``names`` is for adapters."""
+        return (*super().optional_data_names(train, inference), "names")
+
+    @classmethod
+    def build_preprocess_fn(cls, args: Any, train: bool) -> Any:
+        """Return what is done to the data of an utterance; ESPnet's, and names."""
+        found = super().build_preprocess_fn(args, train)
+        if getattr(args, "model", None) != contextual.NAME or found is None:
+            return found
+        return NamesPreprocessor(found)
 
     @classmethod
     def build_optimizers(
@@ -112,9 +141,12 @@ class DynlookASRTask(CheckedTask, ASRTask):
 
         Args:
             args: Parsed arguments.
-            model: Whose parameters are optimized.
+            model: Whose parameters are optimized; of one with a frozen base, those
+                of its adapter.
         """
-        optimizers = super().build_optimizers(args, model)
+        optimizers = super().build_optimizers(
+            args, getattr(model, "trained_part", model)
+        )
         scheduler = scheduler_of(model)
         if scheduler is not None:
             for optimizer in optimizers:

@@ -75,8 +75,14 @@ def _why_unreadable(path: Path | str, error: Exception) -> str:
     )
 
 
-def _parameters(path: Path | str, map_location: Any) -> dict[str, torch.Tensor]:
+def read_parameters(
+    path: Path | str, map_location: Any = "cpu"
+) -> dict[str, torch.Tensor]:
     """Read a model's parameters, from under a wrapper's key where there is one.
+
+    Args:
+        path: File with a state dict.
+        map_location: Where to put the tensors.
 
     Raises:
         CheckpointUnreadable: there are no parameters in the file.
@@ -168,7 +174,7 @@ def load_whole_model(
     Raises:
         CheckpointMismatch: lists the keys that do not fit.
     """
-    state = _parameters(path, "cpu")
+    state = read_parameters(path, "cpu")
     check_fits(
         state,
         model.state_dict(),
@@ -202,7 +208,7 @@ def load_init_param(
             with it, when nothing fits. Or the model has no part ``target``.
     """
     path, source, target, excluded = [*init_param.split(":", 3), "", "", ""][:4]
-    state = _parameters(path, map_location)
+    state = read_parameters(path, map_location)
     left_out = tuple(key for key in excluded.split(",") if key)
     state = {k: v for k, v in state.items() if not k.startswith(left_out or ("\0",))}
     if source:

@@ -25,6 +25,8 @@ def tell_progress(model: torch.nn.Module, epoch: int, progress: float) -> None:
     if callable(getattr(inner, "set_progress", None)):
         inner.set_progress(epoch, progress)
     encoder: Any = getattr(inner, "encoder", None)
+    if getattr(inner, "base_is_frozen", False):
+        return  # its encoder is as its own training left it
     if callable(getattr(encoder, "set_progress", None)):
         encoder.set_progress(progress)
 
