@@ -91,11 +91,6 @@ def load_system(config: str | None, file: str, name: str) -> System:
         raise PlotError(f"--asr_model_file {file}: the file does not exist")
     try:
         model, train_args = DynlookASRTask.build_model_from_file(config, file)
-    except FileNotFoundError as error:
-        raise PlotError(
-            f"{file}: {error.filename or error}: the file does not exist; paths in a "
-            "configuration are relative to the recipe's folder: run this there"
-        ) from error
     except (CheckpointMismatch, ConfigError) as error:
         raise PlotError(f"{file}: {error}") from error
     system = System(name, model.eval(), train_args)

@@ -78,7 +78,7 @@ def random_encoder(draw, kind):
     return encoder.eval()
 
 
-def stream(encoder, utterances, draw, packets=(0, 1, 2, 5, 40)):
+def stream(encoder, utterances, draw, packets=(0, 1, 2, 5, 40, 300)):
     """Stream utterances that start, pause and end on their own; return their output."""
     batch = len(utterances)
     state = encoder.initial_state(batch)
@@ -150,7 +150,7 @@ def test_streamed_equals_offline(block):
         kind = KINDS[(block * 33 + trial) % len(KINDS)]
         encoder = random_encoder(draw, kind)
         utterances = [
-            torch.randn(draw.choice([1, 9, 40, 75, 120]), DIM)
+            torch.randn(draw.choice([1, 9, 40, 75, 120, 310]), DIM)
             for _ in range(draw.choice([1, 2, 4]))
         ]
         streamed, latencies = stream(encoder, utterances, draw)

@@ -222,7 +222,7 @@ def test_statistics_that_are_not_there_name_the_folder_to_run_in(
     extra = ["--asr_train_config", str(tmp_path / "config.yaml")]
     cmd = arguments(models, "chunked", "masks", tmp_path / "x.png", *extra)
     assert main(cmd) == 1
-    assert "exp/no.npz: the file does not exist" in capsys.readouterr().err
+    assert "names exp/no.npz, and there is no such file" in capsys.readouterr().err
 
 
 def test_pictures_are_listed(capsys):
