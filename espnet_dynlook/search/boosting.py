@@ -1,0 +1,69 @@
+"""Adaptive subword boosting: what the tokens of catalog entries get in a frame."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """How much the next token of an entry is lifted, by how far it is from the best.
+
+    A token s that continues an entry gets, in the frame t that emits it,
+    ``weight * w * min(slope * (max_v log p_t(v) - log p_t(s)), cap)``, w being the
+    entry's own weight, if it is among the ``top`` tokens but for the blank and its
+    log-probability is at least ``floor``. The entry keeps what its tokens got only if
+    it is complete at the end of a word. After the adaptive boosting of
+    https://arxiv.org/abs/2210.09510; numbers and guards are our own.
+
+    Attributes:
+        weight: Of the technique; 0: entries are followed, and get nothing.
+        slope: Of the distance to the best label.
+        cap: The most that one token can get, in nats.
+        top: Among how many of the best tokens of a frame it has to be.
+        floor: Its least log-probability.
+        confidence: Least probability of the frame's best label: where the model knows
+            nothing, it knows no names either.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    weight: float = 1.0
+    slope: float = 2.0
+    cap: float = 5.0
+    top: int = 4
+    floor: float = -8.0
+    confidence: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "slope", "cap"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name}={value} of boosting must be 0 or more")
+        if self.top < 1:
+            raise ValueError(f"top={self.top} of boosting must be 1 or more tokens")
+        if not self.floor <= 0:
+            raise ValueError(f"floor={self.floor} is a log-probability: 0 or less")
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"confidence={self.confidence} must be within 0 and 1")
+
+    def boost(self, best: float, value: float) -> float:
+        """Return what a token gets that is likely enough; weights are not in it.
+
+        Args:
+            best: Log-probability of the frame's best label.
+            value: Of the token.
+        """
+        if best < self.least_best or value < self.floor:
+            return 0.0
+        return self.weight * min(self.slope * (best - value), self.cap)
+
+    @property
+    def least_best(self) -> float:
+        """Least log-probability of the frame's best label."""
+        return math.log(self.confidence) if self.confidence else -math.inf
+
+    def numbers(self) -> list[float]:
+        """Return slope, cap, top, floor and least best label; the weight is in them."""
+        slope, cap = self.weight * self.slope, self.weight * self.cap
+        return [slope, cap, float(self.top), self.floor, self.least_best]

@@ -1,0 +1,189 @@
+"""CTC prefix beam search with language models and names.
+
+Hannun et al., https://arxiv.org/abs/1408.2873, sums over the paths of a labelling; the
+bias of entries is that of ``search.boosting`` and ``search.unigram_boost``.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.ctc_beam_arrays import Settings
+from espnet_dynlook.search.ctc_beam_state import CTCBeam, Final
+from espnet_dynlook.search.incremental import check_log_probs
+from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.token_words import TokenWords, WordSpan
+from espnet_dynlook.search.unigram_boost import UnigramBoost
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that the search found.
+
+    Attributes:
+        text: Its words.
+        tokens: Their numbers.
+        score: What it is ranked by, in nats.
+        parts: What the score is the sum of: ``ctc``, ``bias`` (of both techniques),
+            ``lm``, ``word_insertion``.
+        frames: The frame that emitted each token, on the most probable path.
+        words: With their frames.
+    """
+
+    text: str
+    tokens: list[int]
+    score: float
+    parts: dict[str, float]
+    frames: list[int]
+    words: list[WordSpan]
+
+
+class CTCBeamSearch:
+    """Finds the most probable texts in CTC posteriors.
+
+    Args:
+        token_list: The model's tokens.
+        beam_size: Hypotheses that are kept.
+        lm: N-gram language model; None: none.
+        boosting: Adaptive subword boosting of the catalog's entries; None: off.
+        unigram: Unigram boosting of the catalog's words in ``lm``; None: off.
+        token_threshold: Least log-probability of tokens; the best label of a frame and
+            what an entry needs (``Boosting.top``, ``Boosting.floor``) always stay.
+        candidates: Most tokens of a frame.
+        beam_threshold: How much worse than the best a hypothesis may be, in nats.
+        blank_threshold: Probability of the blank from which a frame has no new token,
+            but for entries.
+        blank: Index of the blank.
+
+    Attributes:
+        settings: For compiled code.
+
+    Raises:
+        ValueError: a number is out of its range, or unigram boosting has no language
+            model of words.
+    """
+
+    def __init__(
+        self,
+        token_list: Sequence[str],
+        beam_size: int = 50,
+        lm: NgramLM | None = None,
+        *,
+        boosting: Boosting | None = Boosting(),  # noqa: B008 (it is a frozen value)
+        unigram: UnigramBoost | None = None,
+        token_threshold: float = -5.0,
+        candidates: int = 40,
+        beam_threshold: float = 10.0,
+        blank_threshold: float = 0.999,
+        blank: int = 0,
+    ):
+        if beam_size < 1:
+            raise ValueError(f"beam_size={beam_size} must be at least 1")
+        if candidates < 1:
+            raise ValueError(f"candidates={candidates} must be at least 1")
+        if not beam_threshold > 0:
+            raise ValueError(f"beam_threshold={beam_threshold} must be above 0 nats")
+        if not 0 < blank_threshold <= 1:
+            raise ValueError(
+                f"blank_threshold={blank_threshold} is a probability above 0"
+            )
+        if not 0 <= blank < len(token_list):
+            raise ValueError(f"blank={blank} is none of {len(token_list)} tokens")
+        if unigram is not None and (lm is None or lm.unit != "word"):
+            raise ValueError(
+                "unigram boosting changes what a language model of words says: give "
+                "lm=NgramLM(load_ngram(...)), of unit word"
+            )
+        self.token_list = tuple(token_list)
+        self.words = TokenWords(self.token_list)
+        self.lm = lm
+        self.unigram = unigram
+        self.blank = blank
+        followed = Boosting(weight=0.0) if boosting is None else boosting
+        never = -math.log(blank_threshold) == 0  # of 1: no blank is so sure
+        self.settings = Settings(
+            beam_size,
+            min(candidates, len(self.token_list)),
+            blank,
+            np.array(
+                [
+                    token_threshold,
+                    math.inf if never else math.log(blank_threshold),
+                    beam_threshold,
+                ]
+            ),
+            np.array(followed.numbers()),
+            self.words.kinds,
+            0 if lm is None else 1 if lm.unit == "word" else 2,
+        )
+
+    def begin(self, catalog: Catalog | None = None) -> CTCBeam:
+        """Return what is known before the first frame, to go on with ``step``."""
+        return CTCBeam.begin(self, catalog)
+
+    def __call__(
+        self,
+        log_probs: torch.Tensor,
+        catalog: Catalog | None = None,
+        nbest: int | None = None,
+    ) -> list[Hypothesis]:
+        """Search an utterance.
+
+        Args:
+            log_probs: Log-probabilities (T, V); T may be 0.
+            catalog: Names; None or without entries: none.
+            nbest: Return at most so many; None: all that the beam holds.
+
+        Returns:
+            Hypotheses, the best first; at least one.
+
+        Raises:
+            ValueError: ``log_probs`` is not (T, V), or has NaN.
+            CatalogError: The catalog is strict and has phrases that these tokens
+                cannot write.
+        """
+        check_log_probs(log_probs)
+        return self.results(self.begin(catalog).step(log_probs), nbest)
+
+    def batch(
+        self,
+        log_probs: torch.Tensor,
+        lengths: Sequence[int],
+        catalogs: Sequence[Catalog | None] | None = None,
+        nbest: int | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Search utterances, each with its own catalog.
+
+        Args:
+            log_probs: Log-probabilities (B, T, V).
+            lengths: Frames of each.
+            catalogs: Of each; None: none at all.
+            nbest: Return at most so many of each.
+        """
+        if catalogs is None:
+            catalogs = [None] * len(log_probs)
+        return [
+            self(one[: int(length)], catalog, nbest)
+            for one, length, catalog in zip(log_probs, lengths, catalogs, strict=True)
+        ]
+
+    def results(self, state: CTCBeam, nbest: int | None = None) -> list[Hypothesis]:
+        """Return the hypotheses of a state, if its utterance ends there."""
+        number = self.settings.beam if nbest is None else nbest
+        return [self._hypothesis(one) for one in state.best(number)]
+
+    def _hypothesis(self, one: Final) -> Hypothesis:
+        words = self.words.spans(one.tokens)
+        return Hypothesis(
+            self.words.between.join(word.text for word in words),
+            [token.token for token in one.tokens],
+            one.score,
+            one.parts,
+            [token.frame for token in one.tokens],
+            words,
+        )

@@ -1,0 +1,161 @@
+"""What the CTC beam search holds, as arrays that compiled code can work on."""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+NEVER = -math.inf
+
+# Columns of labellings (integers). Parents stand before children.
+PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES = range(9)
+NODE_INTS = 9
+# Columns of labellings (numbers): language model so far, what the end of the open word
+# adds to it, and how much more that is for a word of the catalog.
+LM_SCORE, CLOSE, GAIN = range(3)
+NODE_FLOATS = 3
+# Columns of hypotheses: labelling, last emission, where its matches' scores begin.
+NODE, EMISSION, SCORES = range(3)
+# Log-probabilities of paths that end with a blank or with the last token: as the model
+# says, and with the bias of entries that are complete.
+PLAIN_BLANK, PLAIN_LABEL, BLANK, LABEL = range(4)
+# Columns of emissions.
+FRAME, EMITTED, BEFORE = range(3)
+# How many there are of each.
+NODES, EMISSIONS, POOL, HYPOTHESES, TOKENS, COMMON = range(6)
+# What a token does to words.
+INSIDE, BEGINS, SEPARATES = range(3)
+# Why the kernel stopped.
+DONE, GROW, ASK = range(3)
+
+
+class Settings(NamedTuple):
+    """What a search was told.
+
+    Attributes:
+        beam: Hypotheses that are kept.
+        candidates: Tokens of a frame that may follow any of them.
+        blank: Index of the blank.
+        pruning: Least log-probability of a token; least one of a blank that leaves no
+            room for tokens; how much worse than the best a hypothesis may be.
+        boosting: Slope, cap, number of tokens, floor and least log-probability of the
+            best label, of ``search.boosting``.
+        kinds: What each token does to words (V,).
+        language: 0: no language model, 1: of words, 2: of tokens.
+    """
+
+    beam: int
+    candidates: int
+    blank: int
+    pruning: np.ndarray
+    boosting: np.ndarray
+    kinds: np.ndarray
+    language: int
+
+
+class Graph(NamedTuple):
+    """Entries of a catalog, as paths of tokens; see ``search.phrase_graph``.
+
+    Attributes:
+        arcs: Table of (node, token, node behind it).
+        weights: Of each node's entries.
+        ends: Whether an entry ends in each node.
+        roots: The first so many nodes begin entries.
+    """
+
+    arcs: np.ndarray
+    weights: np.ndarray
+    ends: np.ndarray
+    roots: int
+
+
+class Lattice(NamedTuple):
+    """Labellings, emissions, and the hypotheses that are made of them.
+
+    Attributes:
+        counts: How many there are of each.
+        nodes: Labellings, parents before children.
+        lms: What the language model says of them.
+        table: Finds a labelling by its parent and its last token.
+        pool: Nodes of the phrase graph that the open entries of labellings are in.
+        emissions: The frame and the token of each, and the emission before it.
+        probabilities: Of the emissions.
+        hyps: The hypotheses.
+        hyp_scores: Their log-probabilities.
+    """
+
+    counts: np.ndarray
+    nodes: np.ndarray
+    lms: np.ndarray
+    table: np.ndarray
+    pool: np.ndarray
+    emissions: np.ndarray
+    probabilities: np.ndarray
+    hyps: np.ndarray
+    hyp_scores: np.ndarray
+
+
+class Frame(NamedTuple):
+    """What is worked out once a frame.
+
+    Attributes:
+        tokens: Those for all hypotheses, then those that only entries need.
+        boosts: What each gets as an entry's next token; -1: nothing.
+        token_lm: What a language model of tokens says (H, tokens); else empty.
+        next_lm: Its states behind them.
+    """
+
+    tokens: np.ndarray
+    boosts: np.ndarray
+    token_lm: np.ndarray
+    next_lm: np.ndarray
+
+
+@numba.njit(cache=True)
+def add(a: float, b: float) -> float:
+    """Return log(exp(a) + exp(b))."""
+    if a < b:
+        a, b = b, a
+    if b == NEVER:
+        return a
+    return a + math.log1p(math.exp(b - a))
+
+
+@numba.njit(cache=True)
+def slot_of(first: int, second: int, size: int) -> int:
+    """Return where to look first for a pair in a table of 2 ** n places."""
+    mixed = (first * 2654435761) ^ (second * 40503 + 0x9E3779B9)
+    return (mixed ^ (mixed >> 15)) & (size - 1)
+
+
+@numba.njit(cache=True)
+def find_arc(arcs: np.ndarray, node: int, token: int) -> int:
+    """Return the phrase graph's node behind a token, -1 if there is none."""
+    slot = slot_of(node, token, len(arcs))
+    while arcs[slot, 0] >= 0:
+        if arcs[slot, 0] == node and arcs[slot, 1] == token:
+            return arcs[slot, 2]
+        slot = (slot + 1) & (len(arcs) - 1)
+    return -1
+
+
+@numba.njit(cache=True)
+def find_node(table: np.ndarray, nodes: np.ndarray, parent: int, token: int) -> int:
+    """Return the labelling one token longer, -1 if it is not known."""
+    slot = slot_of(parent, token, len(table))
+    while table[slot] >= 0:
+        found = table[slot]
+        if nodes[found, PARENT] == parent and nodes[found, TOKEN] == token:
+            return found
+        slot = (slot + 1) & (len(table) - 1)
+    return -1
+
+
+@numba.njit(cache=True)
+def enter_node(table: np.ndarray, nodes: np.ndarray, node: int) -> None:
+    """Make a labelling known."""
+    slot = slot_of(nodes[node, PARENT], nodes[node, TOKEN], len(table))
+    while table[slot] >= 0:
+        slot = (slot + 1) & (len(table) - 1)
+    table[slot] = node

@@ -1,0 +1,376 @@
+"""A CTC beam search that goes on where it stopped: the state is a value."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.ctc_beam_arrays import (
+    ASK,
+    BEFORE,
+    BEGINS,
+    CLOSE,
+    CLOSE_LM,
+    CLOSED,
+    DONE,
+    EMISSION,
+    EMITTED,
+    FRAME,
+    GAIN,
+    HYPOTHESES,
+    INSIDE,
+    LM,
+    NODE,
+    OPEN,
+    PARENT,
+    PLAIN_BLANK,
+    PLAIN_LABEL,
+    SEPARATES,
+    TOKEN,
+    TOKENS,
+    WORDS,
+    Frame,
+    Lattice,
+    add,
+)
+from espnet_dynlook.search.ctc_beam_kernel import final_scores, run
+from espnet_dynlook.search.incremental import (
+    Chain,
+    Token,
+    chained,
+    check_log_probs,
+    silence_behind,
+    tokens_of,
+    without_first,
+)
+from espnet_dynlook.search.lattice import (
+    compact,
+    empty_lattice,
+    rematched,
+    shared,
+    steps_from,
+    widened,
+)
+from espnet_dynlook.search.ngram import UNKNOWN
+from espnet_dynlook.search.phrase_graph import PhraseGraph, kept_graph
+
+if TYPE_CHECKING:
+    from espnet_dynlook.search.ctc_beam import CTCBeamSearch
+
+#: Frames after which a long utterance's arrays are made small again.
+BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Final:
+    """A hypothesis as it stands if the utterance ends now.
+
+    Attributes:
+        tokens: Its tokens.
+        score: What it is ranked by.
+        parts: What the score is the sum of: ``ctc``, ``bias``, ``lm``,
+            ``word_insertion``.
+    """
+
+    tokens: list[Token]
+    score: float
+    parts: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class CTCBeam:
+    """What a CTC beam search knows of an utterance so far; a ``Search``.
+
+    Attributes:
+        search: What it was told.
+        graph: Of the catalog.
+        lattice: Labellings and hypotheses that are not settled.
+        match_scores: Of the hypotheses' open entries.
+        lm_states: States of the language model, by number.
+        open_word: Settled tokens of a word that is not complete.
+        said: What is settled.
+        frames: Number of the next frame.
+        silence: Frames behind the last one whose best label is not blank.
+    """
+
+    search: "CTCBeamSearch"
+    graph: PhraseGraph
+    lattice: Lattice
+    match_scores: np.ndarray
+    lm_states: tuple[Hashable, ...] = ()
+    open_word: tuple[int, ...] = ()
+    said: Chain | None = None
+    frames: int = 0
+    silence: int = 0
+
+    @classmethod
+    def begin(cls, search: "CTCBeamSearch", catalog: Catalog | None) -> "CTCBeam":
+        """Return what is known before the first frame."""
+        lm = search.lm
+        return cls(
+            search,
+            kept_graph(catalog, search.token_list),
+            empty_lattice(),
+            np.zeros((0, 2)),
+            () if lm is None else (lm.model.begin(),),
+        )
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Tokens of the best hypothesis, if the utterance ends now."""
+        return self.tokens_from(0)
+
+    def tokens_from(self, first: int) -> list[Token]:
+        """Return its tokens but for the first so many."""
+        settled = 0 if self.said is None else self.said.length
+        best = self._ranked[0][0]
+        rest = self._emitted(best)
+        return tokens_of(self.said, first) + rest[max(first - settled, 0) :]
+
+    @property
+    def score(self) -> float:
+        """What the best hypothesis is worth if the utterance ends now, in nats."""
+        return self._ranked[0][1]
+
+    @cached_property
+    def stable(self) -> int:
+        """Tokens at the beginning that all hypotheses share: the others are gone."""
+        parents = self.lattice.nodes[:, PARENT]
+        last = shared(self.lattice.hyps[:, NODE], parents)
+        settled = 0 if self.said is None else self.said.length
+        return settled + len(steps_from(last, 0, parents))
+
+    def step(self, frames: torch.Tensor) -> "CTCBeam":
+        """Go on with log-probabilities (n, V).
+
+        Raises:
+            ValueError: they are not (n, V), or have NaN.
+        """
+        check_log_probs(frames)
+        if not len(frames):
+            return self
+        if frames.shape[1] != len(self.search.token_list):
+            raise ValueError(
+                f"log_probs has {frames.shape[1]} labels for a token_list of "
+                f"{len(self.search.token_list)}"
+            )
+        rows = frames.detach().cpu().numpy().astype(np.float64, order="C")
+        state = self
+        for at in range(0, len(rows), BLOCK):
+            state = state._follow(rows[at : at + BLOCK])
+        said = frames.argmax(dim=1) != self.search.blank
+        return replace(state, silence=silence_behind(said, self.silence))
+
+    def beginning_at(self, frame: int) -> "CTCBeam":
+        """Return what is known before a frame, of nothing."""
+        begin = CTCBeam.begin(self.search, None)
+        return replace(begin, graph=self.graph, frames=frame)
+
+    def forgetting(self, first: int) -> "CTCBeam":
+        """Return this without its first tokens, as far as all hypotheses agree."""
+        return replace(self, said=without_first(self.said, first))
+
+    def with_catalog(self, catalog: Catalog | None) -> "CTCBeam":
+        """Return this with another list from now on.
+
+        What is not settled yet is searched for its entries, but nothing that was said
+        before gets their bias.
+        """
+        graph = kept_graph(catalog, self.search.token_list)
+        lattice, scores = rematched(
+            self.lattice, graph.arrays, self.search.settings.kinds
+        )
+        lattice.nodes[:, CLOSED] = 0  # what words gain depends on the list
+        return replace(self, graph=graph, lattice=lattice, match_scores=scores)
+
+    def best(self, number: int) -> list[Final]:
+        """Return the best hypotheses if the utterance ends now, the best first."""
+        before = tokens_of(self.said)
+        found = []
+        for h, score, bias in self._ranked[:number]:
+            node = self.lattice.hyps[h, NODE]
+            scores = self.lattice.hyp_scores[h]
+            plain = float(add(scores[PLAIN_BLANK], scores[PLAIN_LABEL]))
+            words = self.lattice.nodes[node, WORDS] + self.lattice.nodes[node, OPEN]
+            lm = self.search.lm
+            each = 0.0
+            if lm is not None:
+                each = lm.word_insertion * float(
+                    len(before) + len(self._emitted(h)) if lm.unit == "token" else words
+                )
+            parts = {
+                "ctc": plain,
+                "bias": bias - plain,
+                "lm": score - bias - each,
+                "word_insertion": each,
+            }
+            found.append(Final(before + self._emitted(h), score, parts))
+        return found
+
+    @cached_property
+    def _ranked(self) -> list[tuple[int, float, float]]:
+        """Hypotheses as they end: number, score, score of CTC with bias."""
+        lattice, lm = self.lattice, self.search.lm
+        extra = np.zeros(len(lattice.hyps))
+        if lm is not None:
+            known = _Language(self)
+            lattice = lattice._replace(
+                nodes=lattice.nodes.copy(), lms=lattice.lms.copy()
+            )
+            if lm.unit == "word":
+                known.close_words(lattice)
+            nodes = lattice.nodes[lattice.hyps[:, NODE]]
+            words = (nodes[:, OPEN] == 1) & (lm.unit == "word")
+            states = np.where(words, nodes[:, CLOSE_LM], nodes[:, LM])
+            extra += [lm.finish(known.states[n]) for n in states]
+        found = final_scores(self.graph.arrays, lattice, self.match_scores)
+        totals = found[:, 1] + extra
+        order = np.argsort(-totals, kind="stable")
+        return [(int(h), float(totals[h]), float(found[h, 0])) for h in order]
+
+    def _emitted(self, hypothesis: int) -> list[Token]:
+        """Return the tokens of a hypothesis that are not settled."""
+        lattice = self.lattice
+        last = lattice.hyps[hypothesis, EMISSION]
+        links = steps_from(last, 0, lattice.emissions[:, BEFORE])
+        return _tokens(lattice.emissions[links], lattice.probabilities[links])
+
+    def _follow(self, rows: np.ndarray) -> "CTCBeam":
+        """Go on with at most a block of frames."""
+        settings, graph = self.search.settings, self.graph.arrays
+        size = max(settings.candidates, int(settings.boosting[2]))
+        nothing = np.zeros((0, 0))
+        frame = Frame(
+            np.zeros(size, dtype=np.int64),
+            np.zeros(size),
+            nothing,
+            nothing.astype(np.int64),
+        )
+        beam, pool = settings.beam, 1024
+        lattice = widened(self.lattice, len(rows), beam, pool)
+        scores = self.match_scores
+        known = _Language(self)
+        at, why, asked = 0, ASK, False
+        while why != DONE:
+            at, why, scores = run(
+                rows, at, asked, self.frames, settings, graph, lattice, scores, frame
+            )
+            asked = why == ASK
+            if asked:
+                frame = known.answer(lattice, frame)
+            elif why != DONE:
+                pool *= 2
+                lattice = widened(lattice, len(rows) - at, beam, pool)
+        lattice, settled, probabilities = compact(lattice)
+        said, open_word = self.said, list(self.open_word)
+        for token in _tokens(settled, probabilities):
+            said = chained(said, token)
+            kind = settings.kinds[token.token]
+            if kind != INSIDE:
+                open_word.clear()
+            if kind != SEPARATES:
+                open_word.append(token.token)
+        states: tuple[Hashable, ...] = ()
+        if known.lm is not None:
+            numbers = lattice.nodes[:, [LM, CLOSE_LM]]
+            used, numbers = np.unique(numbers, return_inverse=True)
+            lattice.nodes[:, [LM, CLOSE_LM]] = numbers.reshape(-1, 2)
+            states = tuple(known.states[n] for n in used)
+        return replace(
+            self,
+            lattice=lattice,
+            match_scores=scores,
+            lm_states=states,
+            open_word=tuple(open_word),
+            said=said,
+            frames=self.frames + len(rows),
+        )
+
+
+def _tokens(emissions: np.ndarray, probabilities: np.ndarray) -> list[Token]:
+    pairs = zip(emissions.tolist(), probabilities.tolist(), strict=True)
+    return [Token(one[EMITTED], one[FRAME], value) for one, value in pairs]
+
+
+class _Language:
+    """Answers what the compiled loop asks of the language model.
+
+    Args:
+        beam: What is known where it begins.
+
+    Attributes:
+        states: Of the model, by number.
+    """
+
+    def __init__(self, beam: CTCBeam):
+        self.lm = beam.search.lm
+        self.unigram = beam.search.unigram
+        self.token_list = beam.search.token_list
+        self.words = beam.search.words
+        self.entries = beam.graph.size
+        self.open_word = beam.open_word
+        self.states = list(beam.lm_states)
+        self._numbers = {state: n for n, state in enumerate(self.states)}
+        self._said: dict[tuple[int, str], tuple[float, float, int]] = {}
+
+    def answer(self, lattice: Lattice, frame: Frame) -> Frame:
+        """Return the frame with what it needs to go on; fill in the lattice."""
+        assert self.lm is not None
+        if self.lm.unit == "word":
+            self.close_words(lattice)
+            return frame
+        held, count = lattice.counts[HYPOTHESES], lattice.counts[TOKENS]
+        scores = np.empty((held, count))
+        following = np.empty((held, count), dtype=np.int64)
+        names = [self.token_list[token] for token in frame.tokens[:count]]
+        for h in range(held):
+            state = int(lattice.nodes[lattice.hyps[h, NODE], LM])
+            for q, name in enumerate(names):
+                scores[h, q], _, following[h, q] = self.say(state, name)
+        return frame._replace(token_lm=scores, next_lm=following)
+
+    def close_words(self, lattice: Lattice) -> None:
+        """Fill in what the end of each hypothesis's open word adds."""
+        for node in lattice.hyps[: lattice.counts[HYPOTHESES], NODE].tolist():
+            if lattice.nodes[node, OPEN] and not lattice.nodes[node, CLOSED]:
+                state = int(lattice.nodes[node, LM])
+                score, gain, after = self.say(state, self.word(lattice, node))
+                lattice.lms[node, CLOSE] = score
+                lattice.lms[node, GAIN] = gain
+                lattice.nodes[node, CLOSE_LM] = after
+                lattice.nodes[node, CLOSED] = 1
+
+    def word(self, lattice: Lattice, node: int) -> str:
+        """Return the open word of a labelling."""
+        found: list[int] = []
+        nodes, kinds = lattice.nodes, self.words.kinds
+        while node:
+            found.append(int(nodes[node, TOKEN]))
+            if kinds[found[-1]] == BEGINS or not nodes[nodes[node, PARENT], OPEN]:
+                break
+            node = int(nodes[node, PARENT])
+        else:
+            found += reversed(self.open_word)
+        return self.words.text(found[::-1])
+
+    def say(self, state: int, word: str) -> tuple[float, float, int]:
+        """Return weighted score and gain of a word behind a state, and the next one."""
+        key = (state, word)
+        if key not in self._said:
+            lm = self.lm
+            assert lm is not None
+            score, after = lm.score(self.states[state], word)
+            gain = 0.0
+            if self.unigram is not None and self.entries:
+                unknown = lm.model.score(self.states[state], UNKNOWN)[0]
+                gain = lm.weight * self.unigram.gain(score, unknown, self.entries)
+            number = self._numbers.setdefault(after, len(self.states))
+            if number == len(self.states):
+                self.states.append(after)
+            weighted = lm.weight * score + lm.word_insertion
+            self._said[key] = (weighted, gain, number)
+        return self._said[key]

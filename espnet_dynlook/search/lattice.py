@@ -1,0 +1,240 @@
+"""Keeps the arrays of a CTC beam search small: only what hypotheses still need."""
+
+import numba
+import numpy as np
+
+from espnet_dynlook.search.ctc_beam_arrays import (
+    BEFORE,
+    BEGINS,
+    BLANK,
+    EMISSION,
+    EMISSIONS,
+    FIRST,
+    HYPOTHESES,
+    INSIDE,
+    LABEL,
+    MATCHES,
+    NEVER,
+    NODE,
+    NODE_FLOATS,
+    NODE_INTS,
+    NODES,
+    OPEN,
+    PARENT,
+    PLAIN_BLANK,
+    POOL,
+    SCORES,
+    TOKEN,
+    Lattice,
+    enter_node,
+    find_arc,
+)
+
+
+def empty_lattice() -> Lattice:
+    """Return one hypothesis, of no tokens."""
+    counts = np.zeros(6, dtype=np.int64)
+    counts[[NODES, EMISSIONS, HYPOTHESES]] = 1
+    nodes = np.zeros((1, NODE_INTS), dtype=np.int64)
+    nodes[0, [PARENT, TOKEN]] = -1
+    scores = np.full((1, 4), NEVER)
+    scores[0, [PLAIN_BLANK, BLANK]] = 0.0
+    return Lattice(
+        counts,
+        nodes,
+        np.zeros((1, NODE_FLOATS)),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0, dtype=np.int64),
+        np.array([[-1, -1, -1]], dtype=np.int64),
+        np.ones(1),
+        np.zeros((1, 3), dtype=np.int64),
+        scores,
+    )
+
+
+def widened(lattice: Lattice, frames: int, beam: int, pool: int) -> Lattice:
+    """Return a copy with room for further frames.
+
+    Args:
+        lattice: Compact or not.
+        frames: How many.
+        beam: Hypotheses that are kept.
+        pool: Room for open entries of labellings.
+    """
+    counts = lattice.counts
+    nodes = int(counts[NODES]) + frames * beam
+    emissions = int(counts[EMISSIONS]) + frames * beam
+    table = np.full(1 << (2 * nodes).bit_length(), -1, dtype=np.int64)
+
+    def more(values: np.ndarray, used: int, size: int) -> np.ndarray:
+        found = np.empty((size, *values.shape[1:]), dtype=values.dtype)
+        found[:used] = values[:used]
+        return found
+
+    found = Lattice(
+        counts.copy(),
+        more(lattice.nodes, counts[NODES], nodes),
+        more(lattice.lms, counts[NODES], nodes),
+        table,
+        more(lattice.pool, counts[POOL], int(counts[POOL]) + pool),
+        more(lattice.emissions, counts[EMISSIONS], emissions),
+        more(lattice.probabilities, counts[EMISSIONS], emissions),
+        more(lattice.hyps, counts[HYPOTHESES], beam),
+        more(lattice.hyp_scores, counts[HYPOTHESES], beam),
+    )
+    _enter_all(found)
+    return found
+
+
+@numba.njit(cache=True)
+def _enter_all(lattice):
+    for node in range(1, lattice.counts[NODES]):
+        enter_node(lattice.table, lattice.nodes, node)
+
+
+@numba.njit(cache=True)
+def shared(chains, before):
+    """Return the last link that all chains share; link 0 stands before every chain.
+
+    Args:
+        chains: Last link of each.
+        before: The link before each, of a smaller number.
+    """
+    ends = chains.copy()
+    while True:
+        latest = np.max(ends)
+        if np.min(ends) == latest:
+            return latest
+        for n in range(len(ends)):
+            if ends[n] == latest:
+                ends[n] = before[latest]
+
+
+@numba.njit(cache=True)
+def steps_from(link, first, before):
+    """Return the links of a chain behind the first one, in order."""
+    found = []
+    while link != first:
+        found.append(link)
+        link = before[link]
+    return np.array(found[::-1], dtype=np.int64)
+
+
+@numba.njit(cache=True)
+def compact(lattice):
+    """Return a lattice of what hypotheses still need; what is settled.
+
+    Tokens are settled when all hypotheses share them, and when they were emitted. They
+    are left out; the last of them becomes the root.
+
+    Returns:
+        The lattice; the emissions that are settled; their probabilities.
+    """
+    counts, nodes, lms, _, pool, emissions, probabilities, hyps, hyp_scores = lattice
+    held = counts[HYPOTHESES]
+    before = emissions[:, BEFORE]
+    parents = nodes[:, PARENT]
+    root = shared(hyps[:held, EMISSION], before)
+    settled = steps_from(root, 0, before)
+    node_root = hyps[0, NODE]
+    for _ in range(len(steps_from(hyps[0, EMISSION], root, before))):
+        node_root = parents[node_root]
+    # What hypotheses come from, without what is before the roots.
+    live = np.zeros(counts[NODES], dtype=np.bool_)
+    live[node_root] = True
+    spoken = np.zeros(counts[EMISSIONS], dtype=np.bool_)
+    spoken[root] = True
+    for h in range(held):
+        node = hyps[h, NODE]
+        while not live[node]:
+            live[node] = True
+            node = parents[node]
+        emission = hyps[h, EMISSION]
+        while not spoken[emission]:
+            spoken[emission] = True
+            emission = before[emission]
+    new_node = np.cumsum(live) - 1
+    new_emission = np.cumsum(spoken) - 1
+    old_nodes, old_emissions = np.nonzero(live)[0], np.nonzero(spoken)[0]
+    made = nodes[old_nodes]
+    made_pool = np.empty(np.sum(made[:, MATCHES]), dtype=np.int64)
+    used = 0
+    for n in range(len(made)):
+        made[n, PARENT] = new_node[made[n, PARENT]] if n else -1
+        for m in range(made[n, MATCHES]):
+            made_pool[used + m] = pool[made[n, FIRST] + m]
+        made[n, FIRST] = used
+        used += made[n, MATCHES]
+    made_emissions = emissions[old_emissions]
+    for n in range(len(made_emissions)):
+        made_emissions[n, BEFORE] = new_emission[made_emissions[n, BEFORE]] if n else -1
+    made_hyps = hyps[:held].copy()
+    for h in range(held):
+        made_hyps[h, NODE] = new_node[made_hyps[h, NODE]]
+        made_hyps[h, EMISSION] = new_emission[made_hyps[h, EMISSION]]
+    made_counts = counts.copy()
+    made_counts[NODES] = len(made)
+    made_counts[EMISSIONS] = len(made_emissions)
+    made_counts[POOL] = used
+    found = Lattice(
+        made_counts,
+        made,
+        lms[old_nodes],
+        np.empty(0, dtype=np.int64),
+        made_pool,
+        made_emissions,
+        probabilities[old_emissions],
+        made_hyps,
+        hyp_scores[:held].copy(),
+    )
+    return found, emissions[settled], probabilities[settled]
+
+
+@numba.njit(cache=True)
+def rematched(lattice, graph, kinds):
+    """Return a compact lattice and match scores for another catalog.
+
+    Entries that begin within what is not settled are open, without any bias so far.
+    """
+    counts, nodes, lms, table, _, emissions, probabilities, hyps, hyp_scores = lattice
+    made = nodes.copy()
+    pool = []
+    for n in range(len(made)):
+        made[n, FIRST] = len(pool)
+        parent, token = made[n, PARENT], made[n, TOKEN]
+        if n:
+            first = made[parent, FIRST]
+            for m in range(made[parent, MATCHES]):
+                child = find_arc(graph.arcs, pool[first + m], token)
+                if child >= 0:
+                    pool.append(child)
+            kind = kinds[token]
+            if kind == BEGINS or (kind == INSIDE and made[parent, OPEN] == 0):
+                for root in range(graph.roots):
+                    child = find_arc(graph.arcs, root, token)
+                    if child >= 0:
+                        pool.append(child)
+        made[n, MATCHES] = len(pool) - made[n, FIRST]
+    made_hyps = hyps.copy()
+    scores = []
+    for h in range(len(hyps)):
+        made_hyps[h, SCORES] = len(scores)
+        for _ in range(made[hyps[h, NODE], MATCHES]):
+            scores.append((hyp_scores[h, BLANK], hyp_scores[h, LABEL]))
+    match_scores = np.empty((len(scores), 2))
+    for n in range(len(scores)):
+        match_scores[n] = scores[n]
+    made_counts = counts.copy()
+    made_counts[POOL] = len(pool)
+    found = Lattice(
+        made_counts,
+        made,
+        lms,
+        table,
+        np.array(pool, dtype=np.int64),
+        emissions,
+        probabilities,
+        made_hyps,
+        hyp_scores,
+    )
+    return found, match_scores

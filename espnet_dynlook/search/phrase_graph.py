@@ -1,0 +1,121 @@
+"""The entries of a catalog as a graph of tokens, for searches that follow them."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.ctc_beam_arrays import Graph, find_arc, slot_of
+
+
+@dataclass(frozen=True, eq=False)
+class PhraseGraph:
+    """Where a search may be within the entries of a catalog.
+
+    Every segmentation of every entry is a path from a root. Entries of one weight share
+    their beginnings; each weight has a root of its own, so that what an entry gets
+    never depends on another's weight. The time to follow a token does not depend on the
+    number of entries, but on that of different weights.
+
+    Attributes:
+        arrays: For compiled code.
+        size: Number of entries.
+    """
+
+    arrays: Graph
+    size: int
+
+
+def phrase_graph(catalog: Catalog | None, token_list: Sequence[str]) -> PhraseGraph:
+    """Make the graph of a catalog, which may be None.
+
+    Raises:
+        CatalogError: The catalog is strict, and these tokens cannot write some phrase.
+    """
+    if catalog is None or not len(catalog):
+        return _EMPTY
+    catalog = catalog.for_tokens(token_list)
+    if not len(catalog):
+        return _EMPTY
+    weights = [entry.weight for entry in catalog.entries]
+    return build_graph(catalog.token_ids(), weights)
+
+
+def build_graph(
+    entries: Sequence[Sequence[Sequence[int]]], weights: Sequence[float]
+) -> PhraseGraph:
+    """Make a graph.
+
+    Args:
+        entries: Token ids of every segmentation of every entry.
+        weights: Of the entries.
+    """
+    if not entries:
+        return _EMPTY
+    levels = sorted(set(weights))
+    number = {weight: n for n, weight in enumerate(levels)}
+    tokens: list[int] = []
+    lengths: list[int] = []
+    roots: list[int] = []
+    for segmentations, weight in zip(entries, weights, strict=True):
+        for path in segmentations:
+            tokens += path
+            lengths.append(len(path))
+            roots.append(number[weight])
+    room = 1 << max(4, (2 * len(tokens)).bit_length())
+    arcs, root_of, ends = _enter(
+        np.array(tokens, dtype=np.int64),
+        np.array(lengths, dtype=np.int64),
+        np.array(roots, dtype=np.int64),
+        len(levels),
+        room,
+    )
+    graph = Graph(arcs, np.array(levels, dtype=np.float64)[root_of], ends, len(levels))
+    return PhraseGraph(graph, len(entries))
+
+
+@numba.njit(cache=True)
+def _enter(tokens, lengths, roots, levels, room):
+    """Enter paths; return arcs, the root of each node, whether an entry ends there."""
+    arcs = np.full((room, 3), -1, dtype=np.int64)
+    root_of = np.empty(levels + len(tokens), dtype=np.int64)
+    ends = np.zeros(levels + len(tokens), dtype=np.bool_)
+    for n in range(levels):
+        root_of[n] = n
+    nodes, at = levels, 0
+    for path in range(len(lengths)):
+        node = roots[path]
+        for token in tokens[at : at + lengths[path]]:
+            following = find_arc(arcs, node, token)
+            if following < 0:
+                following = nodes
+                root_of[nodes] = roots[path]
+                nodes += 1
+                slot = slot_of(node, token, room)
+                while arcs[slot, 0] >= 0:
+                    slot = (slot + 1) & (room - 1)
+                arcs[slot] = (node, token, following)
+            node = following
+        ends[node] = True
+        at += lengths[path]
+    return arcs, root_of[:nodes].copy(), ends[:nodes].copy()
+
+
+_EMPTY = PhraseGraph(
+    Graph(
+        np.full((2, 3), -1, dtype=np.int64),
+        np.zeros(0, dtype=np.float64),
+        np.zeros(0, dtype=np.bool_),
+        0,
+    ),
+    0,
+)
+
+
+@functools.lru_cache(maxsize=8)
+def kept_graph(catalog: Catalog | None, token_list: tuple[str, ...]) -> PhraseGraph:
+    """Return the graph of a catalog; the last few are kept between requests."""
+    return phrase_graph(catalog, token_list)

@@ -1,0 +1,45 @@
+"""Unigram boosting: words of the catalog as a class of the language model."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class UnigramBoost:
+    """How likely a language model takes a word of the catalog to be, at least.
+
+    ``log p(w | h) = max(LM, log p(<unk> | h) + gamma - alpha * log N)`` for a word w of
+    an entry that is complete, N being the number of entries: they share the place that
+    the model has for a word it does not know. The model itself is never changed, and
+    its state goes on with w, or with ``<unk>`` where it does not know w.
+    After https://arxiv.org/abs/2210.09510.
+
+    Attributes:
+        gamma: How much likelier than an unknown word, in nats.
+        alpha: 1: the entries share that; 0: each has it all.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    gamma: float = 5.0
+    alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.gamma):
+            raise ValueError(f"gamma={self.gamma} must be finite")
+        if not (math.isfinite(self.alpha) and self.alpha >= 0):
+            raise ValueError(f"alpha={self.alpha} must be 0 or more")
+
+    def gain(self, score: float, unknown: float, entries: int) -> float:
+        """Return how much a word of an entry is above what the model says of it.
+
+        Args:
+            score: What the model says, in nats.
+            unknown: What it says of ``<unk>`` there.
+            entries: Their number.
+        """
+        if not entries:
+            return 0.0
+        least = unknown + self.gamma - self.alpha * math.log(entries)
+        return max(0.0, least - score)
