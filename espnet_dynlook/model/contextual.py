@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.draws import CatalogDrawer, Draw, DrawConf
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import fingerprint
 from espnet_dynlook.biasing.occurrences import attended, attention_targets
 from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.model.adapting import base_state, build_adapter, encode_catalog
 from espnet_dynlook.model.asr import DynlookASRModel
 from espnet_dynlook.model.taps import LayerTaps
 from espnet_dynlook.search.alignment import align, frames_needed
@@ -47,65 +47,6 @@ class Bias:
     attention: torch.Tensor | None = None
     unbiased: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
-
-
-def base_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return the parameters and statistics of a model but for those of an adapter.
-
-    And but for the state of a latency penalty, which is none of the model's.
-    """
-    return {
-        f"{name}.{key}": value
-        for name, part in model.named_children()
-        if name not in ("adapter", "latency_penalty")
-        for key, value in part.state_dict().items()
-    }
-
-
-def default_layers(encoder: Any) -> list[int]:
-    """Return the layers that an adapter reads if nobody says which.
-
-    Those with an intermediate CTC loss, else those at a third and at two thirds.
-    """
-    chosen = list(getattr(encoder, "interctc_layer_idx", None) or ())
-    if chosen:
-        return chosen
-    number = len(encoder.encoders)
-    return sorted({max(1, round(number / 3)), max(1, round(2 * number / 3))})
-
-
-def build_adapter(
-    model: Any,
-    layers: Sequence[int] | None,
-    use_last: bool,
-    size: int,
-    heads: int,
-    dropout: float,
-) -> tuple[ContextualAdapter, LayerTaps | None]:
-    """Return a new adapter for a model, and the taps of the layers that it reads.
-
-    Arguments are those of ``DynlookContextualModel``.
-
-    Raises:
-        ValueError: the model has no such layers, or values do not go together.
-    """
-    if model.postencoder is not None:
-        raise ValueError(
-            "an adapter does not go with a postencoder, which may change the number of "
-            "frames; train a base without one"
-        )
-    chosen = default_layers(model.encoder) if layers is None else list(layers)
-    taps = LayerTaps(model.encoder, chosen, "adapter_layers") if chosen else None
-    adapter = ContextualAdapter(
-        chosen,
-        use_last,
-        model.encoder.output_size(),
-        model.vocab_size,
-        size,
-        heads,
-        dropout,
-    )
-    return adapter, taps
 
 
 class DynlookContextualModel(DynlookASRModel):
@@ -195,13 +136,17 @@ class DynlookContextualModel(DynlookASRModel):
                 "where names are, and the base has none (ctc_weight: 0): set "
                 "attention_weight: 0"
             )
-        self.adapter, self.taps = build_adapter(
+        self.adapter = build_adapter(
             self,
             adapter_layers,
             adapter_use_last,
             adapter_size,
             adapter_heads,
             adapter_dropout,
+        )
+        layers = self.adapter.layers
+        self.taps = (
+            LayerTaps(self.encoder, layers, "adapter_layers") if layers else None
         )
         self.epoch, self.progress = 1, 0.0
         self._bias: Bias | None = None
@@ -392,30 +337,6 @@ class DynlookContextualModel(DynlookASRModel):
             )
         targets = attention_targets(spans, bias.attention.shape)
         return attended(bias.attention, targets.to(bias.attention.device), bias.lengths)
-
-
-def encode_catalog(
-    adapter: ContextualAdapter,
-    catalogs: Catalog | Sequence[Catalog],
-    token_list: Sequence[str],
-) -> EncodedCatalog:
-    """Encode a list for all utterances, or one for each utterance of a batch.
-
-    Args:
-        adapter: Whose attention it is for.
-        catalogs: One, or one an utterance.
-        token_list: The model's tokens.
-    """
-    if isinstance(catalogs, Catalog):
-        own = catalogs.for_tokens(token_list)
-        return adapter.encode(
-            own.token_ids(),
-            [entry.weight for entry in own],
-            [entry.text for entry in own],
-        )
-    return EncodedCatalog.batch(
-        [encode_catalog(adapter, one, token_list) for one in catalogs]
-    )
 
 
 def _pair(weight: float | Sequence[float]) -> tuple[float, float]:

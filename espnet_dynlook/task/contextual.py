@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from espnet_dynlook import config
-from espnet_dynlook.model.contextual import DynlookContextualModel, base_state
+from espnet_dynlook.model.adapting import base_state
+from espnet_dynlook.model.contextual import DynlookContextualModel
 from espnet_dynlook.training.loading import check_fits, read_parameters
 
 NAME = "dynlook_contextual"

@@ -48,7 +48,7 @@ def out_of(model, given):
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_adapter_is_its_base_and_learns_alone(tmp_path, kind, encoder):
-    from espnet_dynlook.model.contextual import base_state
+    from espnet_dynlook.model.adapting import base_state
 
     base, model = make(tmp_path, kind, encoder)
     given = spoken()
