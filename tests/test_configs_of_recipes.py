@@ -28,6 +28,11 @@ def test_training_configuration_is_accepted(path):
     config.check(config.resolve(path), DynlookASRTask, str(path))
 
 
+@named("train_adapter")
+def test_configuration_of_adapters_is_accepted(path):
+    config.check(config.resolve(path), DynlookASRTask, str(path))
+
+
 @named("decode")
 def test_decoding_configuration_is_accepted(path):
     keys = config.resolve(path)
@@ -36,5 +41,5 @@ def test_decoding_configuration_is_accepted(path):
 
 
 def test_there_is_no_other_kind_of_configuration():
-    known = ("train_asr", "decode", "matrix")
+    known = ("train_asr", "train_adapter", "decode", "matrix")
     assert [path for path in CONFIGS if not path.name.startswith(known)] == []
