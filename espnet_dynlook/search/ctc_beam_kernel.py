@@ -325,6 +325,7 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
             if len(frame.token_lm):
                 nodes[node, LM] = frame.next_lm[made[c, 0], made[c, 7]]
                 lms[node, LM_SCORE] += frame.token_lm[made[c, 0], made[c, 7]]
+            nodes[node, CLOSE_LM] = nodes[node, LM]  # until its word is closed
             for m in range(made[c, 6]):
                 pool[counts[POOL] + m] = entries[made[c, 5] + m, 0]
             counts[POOL] += made[c, 6]

@@ -198,7 +198,7 @@ def rematched(lattice, graph, kinds):
     """
     counts, nodes, lms, table, _, emissions, probabilities, hyps, hyp_scores = lattice
     made = nodes.copy()
-    pool = []
+    pool: list[int] = []
     for n in range(len(made)):
         made[n, FIRST] = len(pool)
         parent, token = made[n, PARENT], made[n, TOKEN]
@@ -216,7 +216,7 @@ def rematched(lattice, graph, kinds):
                         pool.append(child)
         made[n, MATCHES] = len(pool) - made[n, FIRST]
     made_hyps = hyps.copy()
-    scores = []
+    scores: list[tuple[float, float]] = []
     for h in range(len(hyps)):
         made_hyps[h, SCORES] = len(scores)
         for _ in range(made[hyps[h, NODE], MATCHES]):
