@@ -5,21 +5,19 @@
 import contextlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.draws import CatalogDrawer, Draw, DrawConf
+from espnet_dynlook.biasing.draws import CatalogDrawer, DrawConf
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import fingerprint
-from espnet_dynlook.biasing.occurrences import attended, attention_targets
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.model.adapting import base_state, build_adapter, encode_catalog
 from espnet_dynlook.model.asr import DynlookASRModel
+from espnet_dynlook.model.supervision import Bias, judge
 from espnet_dynlook.model.taps import LayerTaps
-from espnet_dynlook.search.alignment import align, frames_needed
 
 with espnet_imports():
     from espnet2.torch_utils.device_funcs import force_gatherable
@@ -28,25 +26,6 @@ with espnet_imports():
 #: in no name.
 SEPARATOR = 0
 _ADAPTER = "adapter."
-
-
-@dataclass
-class Bias:
-    """A list that utterances are encoded with, and what came of it.
-
-    Attributes:
-        catalog: The list.
-        scale: What the bias is multiplied by.
-        attention: Of the last call (B, T, N + 1); the first column is ``<no-bias>``.
-        unbiased: What the encoder gave then, (B, T, D).
-        lengths: Its frames (B,).
-    """
-
-    catalog: EncodedCatalog
-    scale: float = 1.0
-    attention: torch.Tensor | None = None
-    unbiased: torch.Tensor | None = None
-    lengths: torch.Tensor | None = None
 
 
 class DynlookContextualModel(DynlookASRModel):
@@ -302,7 +281,7 @@ class DynlookContextualModel(DynlookASRModel):
         more: dict[str, Any] = {"loss_task": loss.detach()}
         start, end = self.attention_weight
         if start or end:
-            found = self._attended(bias, draw, ids)
+            found = judge(bias, draw, ids, self.ctc, self.blank_id)
             loss = loss + (start + (end - start) * self.progress) * found.loss
             more["loss_attention"] = found.loss.detach()
             more["attention_recall"] = found.recall
@@ -315,28 +294,6 @@ class DynlookContextualModel(DynlookASRModel):
             for key, value in more.items()
         }
         return loss, {**stats, **force_gatherable(shaped, loss.device)}, weight
-
-    def _attended(self, bias: Bias, draw: Draw, ids: Sequence[Sequence[int]]) -> Any:
-        """Compare attention with where the base's CTC finds the names."""
-        assert bias.attention is not None and bias.lengths is not None
-        with torch.no_grad():
-            log_probs = self.ctc.log_softmax(bias.unbiased).float()
-        spans: list[list[tuple[int, int, int]] | None] = []
-        for row, length, tokens, said in zip(
-            log_probs, bias.lengths.tolist(), ids, draw.occurrences, strict=True
-        ):
-            if not said:
-                spans.append([])
-                continue
-            if self.blank_id in tokens or frames_needed(tokens) > length:
-                spans.append(None)
-                continue
-            at = align(row[:length], tokens, self.blank_id)
-            spans.append(
-                [(one.name, at[one.start].start, at[one.end - 1].end) for one in said]
-            )
-        targets = attention_targets(spans, bias.attention.shape)
-        return attended(bias.attention, targets.to(bias.attention.device), bias.lengths)
 
 
 def _pair(weight: float | Sequence[float]) -> tuple[float, float]:

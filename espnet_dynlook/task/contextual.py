@@ -61,7 +61,7 @@ def take_base(args: argparse.Namespace) -> None:
         raise config.ConfigError(
             f"token_list has {len(own)} tokens and is not that of the base, "
             f"{conf['base_config']}, with {len(theirs)}: an adapter is trained with "
-            "the base's tokens; give its token_list, or none"
+            "the base's tokens; give its token_list"
         )
     args.token_list = theirs
     for key in _OF_THE_BASE:
