@@ -38,6 +38,7 @@ class CatalogEncoder(torch.nn.Module):
         )
         self.output = torch.nn.Linear(2 * attention_size, attention_size)
         self.mean = torch.nn.Linear(size, attention_size, bias=False)
+        self.after_norm = torch.nn.LayerNorm(attention_size)
         self.dropout = torch.nn.Dropout(dropout)
 
     def forward(self, names: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -56,7 +57,7 @@ class CatalogEncoder(torch.nn.Module):
         inside = torch.arange(padded.size(1), device=device) < number
         mean = (embedded * inside[:, :, None]).sum(dim=1) / number
         vectors = self.output(torch.cat((last[0], last[1]), dim=1)) + self.mean(mean)
-        return self.dropout(vectors)
+        return self.dropout(self.after_norm(vectors))
 
 
 class ContextualAdapter(torch.nn.Module):
