@@ -17,7 +17,9 @@ class LayerTaps:
     """Keeps what layers of an encoder put out in its last forward pass.
 
     For every encoder of ESPnet or this plugin whose layers are ``encoder.encoders``.
-    A layer that was dropped in training gives what the layer below it gave.
+    A layer that was dropped in training gives what the layer below it gave. Outputs are
+    normalized by the encoder's last norm, as ESPnet's Conformer does with intermediate
+    ones, and streams of this plugin's encoders.
 
     Args:
         encoder: The encoder.
@@ -49,6 +51,8 @@ class LayerTaps:
                 "the layers; set ctc_trim: false"
             )
         self.layers = tuple(layers)
+        normalizes = getattr(encoder, "normalize_before", True)
+        self._norm = getattr(encoder, "after_norm", None) if normalizes else None
         self._found: dict[int, torch.Tensor] = {}
         # Partials of methods, so that a deep copy of the model has taps of its own.
         encoder.register_forward_pre_hook(self._begin)
@@ -75,5 +79,12 @@ class LayerTaps:
         """
         found = [self._found.get(layer) for layer in self.layers]
         self._found.clear()
-        kept = [one for one in found if one is not None]
+        kept = [self._normalized(one) for one in found if one is not None]
         return kept if len(kept) == len(found) else None
+
+    def _normalized(self, x: torch.Tensor) -> torch.Tensor:
+        if self._norm is None:
+            return x
+        if not torch.is_autocast_enabled(x.device.type):
+            x = x.to(self._norm.weight.dtype)  # the encoder alone may have had it
+        return self._norm(x)

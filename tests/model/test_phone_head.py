@@ -170,6 +170,20 @@ def test_loss_of_an_utterance_is_its_loss_in_a_batch(tmp_path):
     torch.testing.assert_close(3 * whole, alone)
 
 
+@pytest.mark.parametrize("encoder", ["conformer", "dynlook_conformer"])
+def test_taps_are_what_the_encoder_calls_intermediate(tmp_path, encoder):
+    from espnet_dynlook.model.taps import LayerTaps
+
+    conf = {"num_blocks": 3, "interctc_layer_idx": [1, 2]}
+    model = build(tmp_path, "ctc", encoder, conf).eval()
+    taps = LayerTaps(model.encoder, [1, 2], "layers")
+    given = said()
+    found, _ = model.encode(given["speech"], given["speech_lengths"])
+    for ours, (_, theirs) in zip(taps.take(), found[1], strict=True):
+        assert torch.equal(ours, theirs)
+    assert taps.take() is None
+
+
 def test_taps_of_a_copy_are_its_own(tmp_path):
     import copy
 
