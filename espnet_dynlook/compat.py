@@ -69,6 +69,8 @@ def espnet_imports() -> Iterator[None]:
     * ESPnet's ``@typechecked`` recompiles hundreds of functions at import, ten seconds
       in every command. What it protects against, a wrong type in a configuration, is
       found by ``espnet_dynlook.config`` before anything is built.
+    * What it prints then ("Failed to import Flash Attention") goes to standard error:
+      standard output is for what a command was asked for.
     """
     if "g2p_en" not in sys.modules:
         spec = importlib.util.find_spec("g2p_en")
@@ -80,6 +82,7 @@ def espnet_imports() -> Iterator[None]:
     typechecked = typeguard.typechecked
     typeguard.typechecked = _without_typeguard
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
         typeguard.typechecked = typechecked

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +69,15 @@ def test_what_is_streamed_is_what_is_transcribed(
     monkeypatch.setattr(sys, "stdin", ragged)
     dynlook.main(["stream", *model])
     assert capsys.readouterr().out == expected + "\n"
+
+
+def test_standard_output_has_the_text_and_nothing_else(files, model, audio):
+    program = [sys.executable, "-m", "espnet_dynlook.bin.dynlook", "transcribe"]
+    done = subprocess.run(
+        [*program, audio[0], *model], capture_output=True, text=True, check=True
+    )
+    expected = Recognizer.from_files(*files).transcribe(audio[0]).text
+    assert done.stdout == expected + "\n"
 
 
 def test_endpoints_give_a_line_for_an_utterance(files, tmp_path, capsys):
