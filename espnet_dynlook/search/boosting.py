@@ -23,6 +23,8 @@ class Boosting:
         floor: Its least log-probability.
         confidence: Least probability of the frame's best label: where the model knows
             nothing, it knows no names either.
+        silence: Probability of the blank from which an entry's first token gets
+            nothing: no name begins in silence.
 
     Raises:
         ValueError: a number is out of its range.
@@ -34,6 +36,7 @@ class Boosting:
     top: int = 4
     floor: float = -8.0
     confidence: float = 0.2
+    silence: float = 0.9
 
     def __post_init__(self) -> None:
         for name in ("weight", "slope", "cap"):
@@ -44,8 +47,11 @@ class Boosting:
             raise ValueError(f"top={self.top} of boosting must be 1 or more tokens")
         if not self.floor <= 0:
             raise ValueError(f"floor={self.floor} is a log-probability: 0 or less")
-        if not 0 <= self.confidence <= 1:
-            raise ValueError(f"confidence={self.confidence} must be within 0 and 1")
+        for name in ("confidence", "silence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} of boosting is no probability"
+                )
 
     def boost(self, best: float, value: float) -> float:
         """Return what a token gets that is likely enough; weights are not in it.
@@ -61,9 +67,17 @@ class Boosting:
     @property
     def least_best(self) -> float:
         """Least log-probability of the frame's best label."""
-        return math.log(self.confidence) if self.confidence else -math.inf
+        return _log(self.confidence)
 
     def numbers(self) -> list[float]:
-        """Return slope, cap, top, floor and least best label; the weight is in them."""
+        """Return slope, cap, top, floor, least best label and surest blank, as logs.
+
+        The weight is in the first two.
+        """
         slope, cap = self.weight * self.slope, self.weight * self.cap
-        return [slope, cap, float(self.top), self.floor, self.least_best]
+        silence = math.inf if self.silence == 1 else _log(self.silence)
+        return [slope, cap, float(self.top), self.floor, self.least_best, silence]
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability else -math.inf

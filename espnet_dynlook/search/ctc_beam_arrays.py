@@ -39,8 +39,8 @@ class Settings(NamedTuple):
         blank: Index of the blank.
         pruning: Least log-probability of a token; least one of a blank that leaves no
             room for tokens; how much worse than the best a hypothesis may be.
-        boosting: Slope, cap, number of tokens, floor and least log-probability of the
-            best label, of ``search.boosting``.
+        boosting: Slope, cap, number of tokens, floor, least log-probability of the best
+            label and most of the blank, of ``search.boosting``.
         kinds: What each token does to words (V,).
         language: 0: no language model, 1: of words, 2: of tokens.
     """

@@ -67,9 +67,10 @@ def choose_tokens(row, settings, named, frame):
         How many tokens; how many of them may follow any hypothesis.
     """
     tokens, boosts = frame.tokens, frame.boosts
-    slope, cap, first_few, floor, surest = settings.boosting
+    boosting = settings.boosting
+    slope, cap, floor = boosting[0], boosting[1], boosting[3]
     rarest, sure_blank = settings.pruning[0], settings.pruning[1]
-    few = int(first_few) if named else 0
+    few = int(boosting[2]) if named else 0
     limit = min(max(settings.candidates, few), len(row))
     least = min(rarest, floor) if named else rarest
     top = np.max(row)
@@ -99,7 +100,7 @@ def choose_tokens(row, settings, named, frame):
         needed += 1
     for at in range(max(common, needed)):
         boosts[at] = -1.0
-        if at < needed and top >= surest:
+        if at < needed and top >= boosting[4]:
             boosts[at] = min(slope * (top - row[tokens[at]]), cap)
     return max(common, needed), common
 
@@ -156,8 +157,17 @@ def select(scores, ranks, beam, reserve, threshold):
 def grown(values):
     """Return an array of twice the rows, with the same beginning."""
     more = np.empty((2 * len(values), values.shape[1]), dtype=values.dtype)
-    more[: len(values)] = values
+    for n in range(len(values)):
+        for m in range(values.shape[1]):
+            more[n, m] = values[n, m]
     return more
+
+
+@numba.njit(cache=True)
+def put(values, row, numbers):
+    """Write a row; a slice would do, but takes seconds to compile."""
+    for n in range(len(numbers)):
+        values[row, n] = numbers[n]
 
 
 @numba.njit(cache=True)
@@ -168,6 +178,7 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     )
     kinds, blank, roots = settings.kinds, settings.blank, graph.roots
     named = roots > 0
+    may_begin = row[blank] < settings.boosting[5]
     held = counts[HYPOTHESES]
     most = held * (1 + counts[TOKENS])
     # Of what may follow: parent, token, labelling if known, source of its emission,
@@ -195,11 +206,12 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
         extras[h] = lms[node, LM_SCORE]
         own[h] = max(made_scores[h, PLAIN_BLANK], made_scores[h, PLAIN_LABEL])
         size = nodes[node, MATCHES]
-        made[h] = (h, -1, node, hyps[h, EMISSION], 0, used, size, 0)
+        put(made, h, (h, -1, node, hyps[h, EMISSION], 0, used, size, 0))
         while used + size > len(values):
             values, entries = grown(values), grown(entries)
         for m in range(size):
-            b, n = match_scores[hyps[h, SCORES] + m]
+            b = match_scores[hyps[h, SCORES] + m, 0]
+            n = match_scores[hyps[h, SCORES] + m, 1]
             values[used + m, 0] = add(b, n) + row[blank]
             values[used + m, 1] = n + stay
         used += size
@@ -233,13 +245,14 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                 child = find_arc(graph.arcs, entry, token)
                 if child < 0:
                     continue
-                b, n = match_scores[hyps[h, SCORES] + m]
+                b = match_scores[hyps[h, SCORES] + m, 0]
+                n = match_scores[hyps[h, SCORES] + m, 1]
                 value = (b if again else add(b, n)) + row[token]
                 if closes:
                     value += lms[node, GAIN] * graph.weights[entry]
                 if frame.boosts[q] > 0:
                     value += frame.boosts[q] * graph.weights[child]
-                values[used] = (NEVER, value)
+                put(values, used, (NEVER, value))
                 entries[used, 0] = child
                 used += 1
             if starts:
@@ -248,9 +261,9 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                     if child < 0:
                         continue
                     value = base + row[token]
-                    if frame.boosts[q] > 0:
+                    if frame.boosts[q] > 0 and may_begin:
                         value += frame.boosts[q] * graph.weights[child]
-                    values[used] = (NEVER, value)
+                    put(values, used, (NEVER, value))
                     entries[used, 0] = child
                     used += 1
             if q >= counts[COMMON] and used == begin:
@@ -269,13 +282,11 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                     made[at, 1], made[at, 3], made[at, 4] = token, hyps[h, EMISSION], 1
                 continue
             size_here = used - begin
-            made[total] = (h, token, found, hyps[h, EMISSION], 1, begin, size_here, q)
-            made_scores[total] = (
-                NEVER,
-                source + row[token],
-                NEVER,
-                base + row[token],
-            )
+            source_here = hyps[h, EMISSION]
+            new = (h, token, found, source_here, 1, begin, size_here, q)
+            put(made, total, new)
+            label = base + row[token]
+            put(made_scores, total, (NEVER, source + row[token], NEVER, label))
             extra = lms[node, LM_SCORE]
             if closes:
                 extra += lms[node, CLOSE]
@@ -318,7 +329,7 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
             nodes[node, CLOSED] = 0
             nodes[node, FIRST] = counts[POOL]
             nodes[node, MATCHES] = made[c, 6]
-            lms[node] = (lms[parent, LM_SCORE], 0.0, 0.0)
+            put(lms, node, (lms[parent, LM_SCORE], 0.0, 0.0))
             if closes:
                 nodes[node, LM] = nodes[parent, CLOSE_LM]
                 lms[node, LM_SCORE] += lms[parent, CLOSE]
@@ -333,14 +344,16 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
         hyps[at, NODE] = node
         hyps[at, EMISSION] = made[c, 3]
         hyps[at, SCORES] = needed
-        hyp_scores[at] = made_scores[c]
+        for n in range(4):
+            hyp_scores[at, n] = made_scores[c, n]
         for m in range(made[c, 6]):
-            kept[needed + m] = values[made[c, 5] + m]
+            kept[needed + m, 0] = values[made[c, 5] + m, 0]
+            kept[needed + m, 1] = values[made[c, 5] + m, 1]
         needed += made[c, 6]
         if made[c, 4]:
             emission = counts[EMISSIONS]
             counts[EMISSIONS] += 1
-            emissions[emission] = (number, nodes[node, TOKEN], made[c, 3])
+            put(emissions, emission, (number, nodes[node, TOKEN], made[c, 3]))
             probabilities[emission] = math.exp(row[nodes[node, TOKEN]])
             hyps[at, EMISSION] = emission
     counts[HYPOTHESES] = len(chosen)

@@ -129,8 +129,13 @@ class NaiveCTCBeam:
             if begin < len(tokens):
                 value = source(one.matches[match])
                 value += self.gain(tokens) * weight if closes else 0.0
-            value += boosts.get(token, 0.0) * weight
+            if begin < len(tokens) or self.may_begin(row):
+                value += boosts.get(token, 0.0) * weight
             new.matches[match] = emit(new.matches.get(match, NOTHING), value)
+
+    def may_begin(self, row: Sequence[float]) -> bool:
+        """Tell whether an entry's first token gets anything in a frame."""
+        return row[self.blank] < self.search.settings.boosting[5]
 
     def tokens_of_frame(
         self, row: Sequence[float]
@@ -138,7 +143,7 @@ class NaiveCTCBeam:
         """Return the tokens of a frame; those for entries, and what they get."""
         settings = self.search.settings
         rarest, sure_blank = settings.pruning[0], settings.pruning[1]
-        slope, cap, few, floor, surest = settings.boosting
+        slope, cap, few, floor, surest, _ = settings.boosting
         order = [t for t in range(len(row)) if t != self.blank and row[t] > NEVER]
         order.sort(key=lambda token: -row[token])
         best = max(row)

@@ -97,7 +97,7 @@ def _enter(tokens, lengths, roots, levels, room):
                 slot = slot_of(node, token, room)
                 while arcs[slot, 0] >= 0:
                     slot = (slot + 1) & (room - 1)
-                arcs[slot] = (node, token, following)
+                arcs[slot, 0], arcs[slot, 1], arcs[slot, 2] = node, token, following
             node = following
         ends[node] = True
         at += lengths[path]

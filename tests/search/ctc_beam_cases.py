@@ -51,7 +51,8 @@ def spoken(token_list, tokens, *, sure=0.9, blanks=1, others=()):
     Args:
         token_list: Of the model.
         tokens: What is said.
-        sure: Probability of what is said in its frame; the others share the rest.
+        sure: Probability of what is said in its frame; the others share the rest. With
+            ``others``, that of their frames; in the rest of them it is 0.999.
         blanks: Frames of blank behind each token.
         others: (place, {token: probability}): what a token's frame has beside it.
     """
@@ -62,9 +63,10 @@ def spoken(token_list, tokens, *, sure=0.9, blanks=1, others=()):
         frames += [(BLANK, {})] * blanks
     rows = torch.empty(len(frames), len(token_list), dtype=torch.double)
     for row, (token, more) in zip(rows, frames, strict=True):
-        left = 1 - sure if not more else 1 - sure - sum(more.values())
+        own = sure if more or not others else 0.999
+        left = 1 - own - sum(more.values())
         row[:] = left / (len(token_list) - 1 - len(more))
-        row[token_list.index(token)] = sure
+        row[token_list.index(token)] = own
         for other, probability in more.items():
             row[token_list.index(other)] = probability
     return (rows / rows.sum(1, keepdim=True)).log()

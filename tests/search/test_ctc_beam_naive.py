@@ -42,8 +42,8 @@ def drawn_search(draw, token_list, lm, **more):
             [
                 None,
                 Boosting(),
-                Boosting(top=2, floor=-3.0, cap=1.0, confidence=0.5),
-                Boosting(weight=3.0, confidence=0.0),
+                Boosting(top=2, floor=-3.0, cap=1.0, confidence=0.5, silence=0.5),
+                Boosting(weight=3.0, confidence=0.0, silence=1.0),
             ]
         ),
         token_threshold=draw.choice([-1.5, -3.0, -9.0]),
@@ -106,7 +106,7 @@ def test_nbest_with_a_language_model_is_that_of_clear_code(kind, unit, tmp_path)
 
 
 def test_a_wide_beam_gives_every_labelling_its_probability():
-    for seed in range(60):
+    for seed in range(40):
         draw = seeded(seed)
         token_list = SMALL[draw.choice(list(SMALL))][:4]
         frames = draw.randint(1, 5)
@@ -131,12 +131,12 @@ def test_a_wide_beam_gives_every_labelling_its_probability():
 
 def test_a_name_gets_the_boosts_of_the_frames_that_emit_it():
     """A labelling with one entry: the sum over its paths, boosts where they emit."""
-    boosting = Boosting(top=9, confidence=0.0)
-    for seed in range(60):
+    boosting = Boosting(top=9, confidence=0.0, silence=1.0)
+    for seed in range(30):
         draw = seeded(seed)
-        token_list = SMALL["char"]
-        rows = random_rows(draw, draw.randint(5, 6), len(token_list), 1.5)
-        entry = [draw.choice([2, 3, 4]) for _ in range(draw.randint(1, 3))]
+        token_list = SMALL["char"][:4]
+        rows = random_rows(draw, draw.randint(4, 5), len(token_list), 1.5)
+        entry = [draw.choice([2, 3]) for _ in range(draw.randint(1, 3))]
         weight = draw.choice([0.5, 1.0, 2.0])
         search = CTCBeamSearch(
             token_list,

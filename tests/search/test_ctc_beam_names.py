@@ -1,0 +1,481 @@
+"""Names in the CTC beam search: what users of comparable systems complain about."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from ctc_beam_cases import (
+    BLANK,
+    LETTERS,
+    SMALL,
+    names,
+    random_rows,
+    said,
+    seeded,
+    spoken,
+    write_arpa,
+)
+
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.entries import CatalogError
+from espnet_dynlook.biasing.tokenizers import CharTokenizer
+from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.ctc_beam import CTCBeamSearch
+from espnet_dynlook.search.incremental import tokens_of
+from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.unigram_boost import UnigramBoost
+
+HUGE = 1e6
+
+
+def search(beam=20, token_list=LETTERS, **options):
+    return CTCBeamSearch(token_list, beam, **options)
+
+
+def text(rows, catalog=None, **options):
+    return search(**options)(rows, catalog, 1)[0].text
+
+
+def all_of(found):
+    return [(one.tokens, one.score, one.parts, one.frames) for one in found]
+
+
+def same(found, plain):
+    """Nothing is biased; entries may only keep some improbable path in the beam."""
+    assert found.text == plain.text
+    assert found.parts["bias"] == 0.0
+    assert found.score == pytest.approx(plain.score, abs=0.02)
+
+
+def nearly(word, wrong, sure=0.55, second=0.3):
+    """Return posteriors of ``wrong``, with ``word`` second where they differ."""
+    pairs = enumerate(zip(wrong, word, strict=True))
+    others = [(n, {right: second}) for n, (heard, right) in pairs if heard != right]
+    return said(wrong, sure=sure, others=others)
+
+
+def random_names(number, seed=0):
+    draw = seeded(seed)
+    syllables = "ba den gor il ka lo mar ne pa qui ra stein tho u vic wa xi zan".split()
+    found = set()
+    while len(found) < number:
+        found.add("".join(draw.choices(syllables, k=draw.randint(2, 4))))
+    return sorted(found)
+
+
+# What bias does
+
+
+def test_a_name_that_is_nearly_as_likely_is_found():
+    rows = nearly("call kathleen", "call cathleen")
+    assert text(rows) == "call cathleen"
+    assert text(rows, names(["kathleen"])) == "call kathleen"
+    assert text(rows, names(["kathleen"]), boosting=None) == "call cathleen"
+    assert text(rows, names(["kathleen"]), boosting=Boosting(weight=0.0)) == (
+        "call cathleen"
+    )
+
+
+def test_a_weight_of_an_entry_multiplies_its_bias():
+    rows = nearly("kathleen", "cathleen", sure=0.8, second=0.02)
+    gained = {}
+    for weight in (0.0, 0.5, 1.0, 3.0):
+        catalog = names([("kathleen", weight)])
+        found = {one.text: one for one in search(200)(rows, catalog)}
+        gained[weight] = found["kathleen"].parts["bias"]
+    assert gained[0.0] == 0.0
+    # In nats it is the sum over paths that is multiplied, not its logarithm.
+    assert gained[0.5] == pytest.approx(gained[1.0] / 2, rel=0.15)
+    assert gained[3.0] == pytest.approx(gained[1.0] * 3, rel=0.15)
+
+
+def test_what_an_entry_gets_does_not_depend_on_the_weight_of_another():
+    rows = nearly("kathleen", "cathleen")
+    one = search(50, boosting=Boosting(floor=-4.0))
+    alone = one(rows, names(["kathleen"]), 1)
+    both = one(rows, names(["kathleen", ("kathy", 9.0)]), 1)
+    assert both[0].text == "kathleen"
+    assert both[0].score == alone[0].score
+
+
+def test_phrases_of_several_words_and_those_within_them():
+    rows = nearly("in new york city now", "in nev yorc zity now")
+    for phrases, expected in (
+        (["new york city"], "in new york city now"),
+        (["new york"], "in new york zity now"),
+        (["new york", "new york city", "city"], "in new york city now"),
+        (["york city"], "in nev york city now"),
+        (["new city"], "in nev yorc zity now"),
+    ):
+        assert text(rows, names(phrases)) == expected
+
+
+def test_overlapping_entries_take_the_maximum_and_never_the_sum():
+    rows = nearly("new york", "nev yorc")
+
+    def bias(*phrases):
+        found = search(200)(rows, names(phrases))
+        return {one.text: one for one in found}["new york"].parts["bias"]
+
+    whole = bias("new york")
+    assert bias("new york", "york") == pytest.approx(whole, abs=0.02)
+    assert bias("new york", "york", "new york city") == pytest.approx(whole, abs=0.02)
+    assert bias("new york", "york new") == pytest.approx(whole, abs=0.02)
+    # One word after another is no overlap.
+    assert bias("new", "york") == pytest.approx(whole, rel=0.2)
+    assert 0 < bias("york") < whole
+
+
+def test_every_segmentation_is_followed():
+    """sherpa-onnx#786: only the tokenizer's own segmentation matched."""
+    token_list = [BLANK, "<unk>", "▁", "▁jo", "▁john", "hn", "h", "n", "s", "o", "▁th"]
+    own = names(["john"], token_list, segmentations=1)
+    more = names(["john"], token_list, segmentations=4)
+    assert own.entries[0].segmentations == (("▁john",),)
+    assert len(more.entries[0].segmentations) > 1
+    rows = spoken(token_list, ["▁jo", "s"], sure=0.7, others=[(1, {"hn": 0.25})])
+    assert text(rows, own, token_list=token_list) == "jos"
+    assert text(rows, more, token_list=token_list) == "john"
+
+
+def test_bias_acts_before_pruning():
+    """wenet#2019: the first piece was gone before the bias was looked at."""
+    rows = nearly("kathleen", "cathleen", sure=0.998, second=math.exp(-7))
+    one = {"token_threshold": -5.0, "beam": 4}
+    found = search(**one)(rows, names([("kathleen", 2.0)]), 1)[0]
+    assert found.text == "kathleen"
+    assert all("k" not in one.text for one in search(**one)(rows))
+
+
+def test_a_blank_that_is_sure_leaves_room_for_entries():
+    rows = nearly("kathleen", "cathleen", sure=0.5, second=0.3)
+    rows[0] = math.log(1e-9)
+    rows[0, LETTERS.index(BLANK)] = math.log(0.9995)
+    rows[0, LETTERS.index("k")] = math.log(0.0004)
+    assert text(rows) == "athleen"
+    listed = names([("kathleen", 2.0)])
+    assert text(rows, listed) == "athleen"  # no name begins in silence
+    assert text(rows, listed, boosting=Boosting(silence=1.0)) == "kathleen"
+
+
+# Whole phrases, or nothing
+
+
+def test_whole_phrases_only():
+    """pyctcdecode splits a phrase into words, and boosts each of them alone."""
+    rows = nearly("new york", "nev yorc")
+    assert text(rows, names(["new york"])) == "new york"
+    for phrases in (["new orleans"], ["old york"], ["new york city"], ["york new"]):
+        assert all_of(search()(rows, names(phrases), 1)) == all_of(
+            search()(rows, None, 1)
+        )
+
+
+@pytest.mark.parametrize("weight", [1.0, 30.0, HUGE])
+def test_no_partial_residue(weight):
+    """pyctcdecode#18: with a huge weight, half a name was left in the text."""
+    for heard, listed in (
+        ("phil went home", "philippa"),
+        ("philip went", "philipp"),
+        ("we saw kat", "kathleen"),
+        ("so new to me", "new york"),
+        ("johnson came", "john"),
+        ("a marco", "ark"),
+    ):
+        rows = said(heard, sure=0.9)
+        one = search(20, boosting=Boosting(weight=weight))
+        found = one(rows, names([listed]), 1)[0]
+        assert found.text == heard
+        same(found, search(20)(rows, None, 1)[0])
+
+
+@pytest.mark.parametrize("weight", [1.0, HUGE])
+def test_unfinished_names_change_nothing_at_random(weight):
+    """pyctcdecode#18, at random: entries that cannot be completed leave no trace."""
+    boosting = Boosting(weight=weight, confidence=0.0)
+    for seed in range(30):
+        draw = seeded(seed)
+        rows = random_rows(draw, 9, len(LETTERS), 3.0)
+        rows[:, LETTERS.index("'")] = -math.inf  # which every entry ends with
+        rows[-1, :] = -math.inf
+        rows[-1, 0] = 0.0
+        starts = {draw.choice("abcdefghij") for _ in range(4)}
+        tails = ["".join(draw.choices("abcdefghij", k=3)) + "'" for _ in range(4)]
+        catalog = names([a + b for a, b in zip(starts, tails, strict=False)])
+        wide = {"beam": 600, "beam_threshold": math.inf, "token_threshold": -4.0}
+        plain = search(**wide)(rows, None, 5)
+        found = search(**wide, boosting=boosting)(rows, catalog, 5)
+        assert [one.text for one in found] == [one.text for one in plain]
+        assert all(one.parts["bias"] == 0 for one in found)
+        scores = [one.score for one in plain]
+        assert [one.score for one in found] == pytest.approx(scores, abs=0.05)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_neighbouring_words_are_not_swallowed(weight):
+    """icefall#1948: the words beside a name went with a higher score."""
+    rows = nearly("i saw kathleen off again", "i saw cathleen off again")
+    found = search(20, boosting=Boosting(weight=weight))(rows, names(["kathleen"]), 1)
+    assert found[0].text == "i saw kathleen off again"
+    starts = [word.start for word in found[0].words]
+    assert starts == [
+        2 * "i saw kathleen off again".index(w)
+        for w in ["i", "saw", "kathleen", "off", "again"]
+    ]
+
+
+def test_other_words_stay_as_they_are():
+    """FunASR#3302: with hotwords, other words got worse."""
+    rows = said("the weather in the north is fine today", sure=0.8)
+    catalog = names(random_names(2000))
+    assert text(rows, catalog) == text(rows)
+
+
+# Lists
+
+
+def test_an_empty_catalog_is_identity():
+    """wenet#1022: an empty list crashed. Blank lines and one entry are lists, too."""
+    for seed in range(20):
+        rows = random_rows(seeded(seed), 30, len(LETTERS), 3.0)
+        plain = all_of(search()(rows))
+        for phrases in ([], [""], [" ", "\t"]):
+            assert all_of(search()(rows, names(phrases))) == plain
+    assert text(said("one"), names(["one"])) == "one"
+    assert text(torch.zeros(0, len(LETTERS)), names(["one"])) == ""
+
+
+def test_order_and_duplicates_never_matter():
+    """wenet, icefall: order changed scores."""
+    phrases = ["ann", "anna", "annabel lee", "lee", ("bell", 2.0), "ann"]
+    for seed in range(10):
+        draw = seeded(seed)
+        rows = random_rows(draw, 30, len(LETTERS), 3.0)
+        boosting = Boosting(confidence=0.0)
+        first = all_of(search(boosting=boosting)(rows, names(phrases)))
+        again = [*phrases, *draw.sample(phrases, 3)]
+        draw.shuffle(again)
+        assert all_of(search(boosting=boosting)(rows, names(again))) == first
+
+
+def test_a_short_phrase_after_a_longer_one_stays():
+    """wenet, icefall: a short phrase added after a longer one vanished."""
+    rows = nearly("kat ran", "cat ran")
+    for phrases in itertools.permutations(["kathleen", "kat", "kate"]):
+        assert text(rows, names(phrases)) == "kat ran"
+    rows = nearly("kathleen ran", "cathleen ran")
+    for phrases in itertools.permutations(["kathleen", "kat", "kate"]):
+        assert text(rows, names(phrases)) == "kathleen ran"
+
+
+def test_lists_change_per_request_and_per_utterance():
+    """sherpa-onnx#551, #1793: the list could not change per request."""
+    one = search()
+    rows = nearly("kathleen", "cathleen")
+    batch = torch.stack([rows, rows, rows])
+    catalogs = [names(["kathleen"]), None, names(["bob"])]
+    found = one.batch(batch, [len(rows)] * 3, catalogs, 1)
+    assert [own[0].text for own in found] == ["kathleen", "cathleen", "cathleen"]
+    assert [own[0].text for own in one.batch(batch, [len(rows), 2, 0])] == [
+        "cathleen",
+        "c",
+        "",
+    ]
+
+
+def test_a_batch_equals_each_alone():
+    one = search()
+    draw = seeded(0)
+    lengths = [17, 30, 0, 5]
+    rows = torch.stack([random_rows(draw, 30, len(LETTERS), 3.0) for _ in lengths])
+    catalogs = [names([a]) for a in ("ann", "bob", "kat", "lee")]
+    found = one.batch(rows, lengths, catalogs)
+    for own, row, length, catalog in zip(found, rows, lengths, catalogs, strict=True):
+        assert all_of(own) == all_of(one(row[:length], catalog))
+
+
+def test_names_that_cannot_be_written_are_said_and_never_half_used():
+    """sherpa-onnx#2991, #1095: an error with exit 0, or silently half the phrase."""
+    tokenizer = CharTokenizer(LETTERS)
+    catalog = Catalog(["kathleen", "kath日"], tokenizer, LETTERS)
+    assert len(catalog) == 1
+    assert "日" in str(catalog.unusable[0])
+    rows = nearly("kath", "cath")
+    assert text(rows, catalog) == "cath"
+    with pytest.raises(CatalogError, match="日"):
+        search()(rows, Catalog(["kath日"], tokenizer, strict=True))
+
+
+def test_unsupported_combinations_are_errors():
+    """sherpa-onnx#2307, FunASR#2713: hotwords were silently ignored."""
+    with pytest.raises(ValueError, match="language model of words"):
+        search(unigram=UnigramBoost())
+
+
+# Silence, and what is no speech
+
+
+@pytest.mark.parametrize("kind", ["silence", "sparse", "flat", "diffuse"])
+def test_no_emission_without_speech(kind):
+    """OpenTranscribe#366: a name was hallucinated in silence, 200 times."""
+    token_list = [BLANK, "<unk>", *(f"▁{s}" for s in SYLLABLES), *SYLLABLES]
+    assert len(token_list) > 200
+    draw = seeded(0)
+    size = len(token_list)
+    if kind == "silence":
+        rows = random_rows(draw, 200, size, 1.0)
+        rows[:, 0] += 15
+    elif kind == "sparse":  # now and then a token is a little likely
+        rows = random_rows(draw, 200, size, 2.0)
+        rows[:, 0] += 15
+    elif kind == "flat":
+        rows = torch.zeros(200, size, dtype=torch.double)
+    else:
+        rows = random_rows(draw, 200, size, 1.0)
+    rows = rows.log_softmax(1)
+    phrases = {
+        "".join(draw.choices(SYLLABLES, k=draw.randint(2, 4))) for _ in range(13000)
+    }
+    catalog = names(sorted(phrases), token_list)
+    assert len(catalog) > 10000
+    found = search(20, token_list)(rows, catalog, 1)[0]
+    assert found.parts["bias"] == 0.0
+    plain = search(20, token_list)(rows, None, 1)[0]
+    assert found.text == plain.text
+    if kind in ("silence", "sparse"):
+        assert found.text == ""
+
+
+SYLLABLES = [
+    a + b + c for a in "bdfgklmnprstvwz" for b in "aeiou" for c in ("", "n", "r")
+]
+SYLLABLES = sorted(set(SYLLABLES))
+
+
+# Streams
+
+
+def test_streaming_equals_offline_with_names():
+    """NeMo PR#15327: biased streaming differed from biased offline."""
+    phrases = ["ann", "annabel", "ann lee", "lee", ("bob", 2.0)]
+    boosting = Boosting(confidence=0.0, weight=2.0)
+    biased = 0
+    for seed in range(25):
+        draw = seeded(seed)
+        rows = random_rows(draw, 60, len(LETTERS), 2.5)
+        for letter in "anble o":
+            rows[:, LETTERS.index(letter if letter != " " else "<space>")] += 2.5
+        rows = rows.log_softmax(1)
+        one = search(8, boosting=boosting)
+        catalog = names(phrases)
+        whole = all_of(one(rows, catalog))
+        state, at = one.begin(catalog), 0
+        while at < len(rows):
+            size = draw.randint(0, 7)
+            state, at = state.step(rows[at : at + size]), at + size
+        assert all_of(one.results(state)) == whole
+        biased += whole[0][2]["bias"] > 0
+    assert biased > 10
+
+
+def test_the_list_may_change_in_the_middle_of_a_stream():
+    """sherpa-onnx#551: from now on; and what was said before stays."""
+    one = search()
+    early, late = nearly("kathleen ", "cathleen "), nearly("kathleen", "cathleen")
+    state = one.begin().step(early)
+    assert one.results(state)[0].text == "cathleen"
+    state = state.with_catalog(names(["kathleen"])).step(late)
+    assert one.results(state)[0].text == "cathleen kathleen"
+    state = one.begin(names(["kathleen"])).step(early).with_catalog(None).step(late)
+    assert one.results(state)[0].text == "kathleen cathleen"
+
+
+def test_another_list_in_the_middle_of_a_word_is_safe():
+    one = search(8, boosting=Boosting(confidence=0.0))
+    lists = [None, names(["ann", "bob lee"]), names(["lee", ("an", 2.0), "bob"])]
+    for seed in range(20):
+        draw = seeded(seed)
+        state = one.begin()
+        for row in random_rows(draw, 60, len(LETTERS), 3.0).split(5):
+            state = state.step(row)
+            state = state.with_catalog(draw.choice(lists)).step(row)
+        scores = [found.score for found in one.results(state)]
+        assert scores == sorted(scores, reverse=True)
+        assert all(math.isfinite(score) for score in scores)
+
+
+# Unigram boosting
+
+
+@pytest.fixture
+def lm(tmp_path):
+    path = tmp_path / "lm.arpa"
+    words = ["call", "cathleen", "new", "york", "orc"]
+    model = write_arpa(path, words, seeded(0))
+    return path, NgramLM(model, weight=1.0)
+
+
+def test_unigram_boosting_lifts_words_that_the_model_does_not_know(lm):
+    path, model = lm
+    before = path.read_bytes()
+    rows = nearly("call kathleen", "call cathleen", sure=0.5, second=0.4)
+    catalog = names(["kathleen"])
+    off = {"lm": model, "boosting": None}
+    assert text(rows, catalog, **off) == "call cathleen"
+    assert text(rows, catalog, **off, unigram=UnigramBoost(10.0)) == "call kathleen"
+    assert text(rows, None, **off, unigram=UnigramBoost(10.0)) == "call cathleen"
+    both = {"lm": model, "unigram": UnigramBoost(10.0)}
+    assert text(rows, catalog, **both) == "call kathleen"
+    assert path.read_bytes() == before
+
+
+def test_a_word_gets_the_class_or_the_model_whichever_is_more(lm):
+    _, model = lm
+    rows = said("call kathleen")
+    state = model.score(model.model.begin(), "call")[1]
+    unknown = model.model.score(state, "<unk>")[0]
+    plain = search(lm=model, boosting=None)(rows, None, 1)[0]
+    for gamma, alpha, size in ((4.0, 0.0, 1), (4.0, 1.0, 3), (-50.0, 0.0, 2)):
+        catalog = names(["kathleen", "bob", "lee"][:size])
+        one = search(lm=model, boosting=None, unigram=UnigramBoost(gamma, alpha))
+        found = one(rows, catalog, 1)[0]
+        least = unknown + gamma - alpha * math.log(size)
+        own = max(unknown + model.unknown, least)
+        assert found.text == "call kathleen"
+        expected = own - (unknown + model.unknown)
+        assert found.score - plain.score == pytest.approx(expected, abs=0.02)
+
+
+def test_words_of_an_unfinished_phrase_give_theirs_back(lm):
+    _, model = lm
+    one = search(lm=model, boosting=None, unigram=UnigramBoost(30.0))
+    rows = said("call new orc")
+    plain = one(rows, None, 1)[0]
+    same(one(rows, names(["new york"]), 1)[0], plain)
+    whole = one(said("call new york"), names(["new york"]), 1)[0]
+    assert whole.parts["bias"] > 10
+
+
+# Pruning and states
+
+
+def test_settled_tokens_leave_the_arrays():
+    one = search(8)
+    rows = said("the quick brown fox jumps over the lazy dog " * 10)
+    state = one.begin(names(["fox", "lazy dog"]))
+    for row in rows:
+        state = state.step(row[None])
+        assert len(state.lattice.nodes) < 300
+    assert state.stable > 400
+    assert len(tokens_of(state.said)) > 400
+
+
+def test_small_vocabularies_of_every_kind_find_their_names():
+    for kind, token_list in SMALL.items():
+        phrase = {"char": "ab c", "bpe": "ab b", "word": "aa cc"}[kind]
+        catalog = names([phrase], token_list)
+        tokens = catalog.entries[0].tokens
+        rows = spoken(token_list, tokens, sure=0.999)
+        found = search(20, token_list)(rows, catalog, 1)[0]
+        assert (found.text, len(found.words)) == (phrase, 2)
