@@ -8,6 +8,9 @@ import torch
 from espnet_dynlook.biasing.transcripts import TranscriptWord
 
 Ids = tuple[int, ...]
+#: Frames around a name that may be of its sound, although CTC puts no token there: they
+#: count for nothing.
+NEAR = 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def attention_targets(
 ) -> torch.Tensor:
     """Return which columns of attention are right in each frame (B, n, N + 1) bool.
 
-    Those of the names that are spoken there, else ``<no-bias>``, the first.
+    Those of the names that are spoken there, else ``<no-bias>``, the first; around
+    names none.
 
     Args:
         spans: Of each utterance, (name, first frame, frame after the last); None: it
@@ -77,9 +81,11 @@ def attention_targets(
     for row, own in zip(targets, spans, strict=True):
         if own is None:
             continue
+        near = torch.zeros(len(row), dtype=torch.bool)
         for name, start, end in own:
             row[start:end, 1 + name] = True
-        row[:, 0] = ~row.any(dim=1)
+            near[max(start - NEAR, 0) : end + NEAR] = True
+        row[:, 0] = ~near
     return targets
 
 

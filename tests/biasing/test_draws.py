@@ -128,15 +128,12 @@ def test_bad_values_say_what_to_write(conf, message):
 
 
 def test_attention_is_judged_where_names_are_and_elsewhere():
-    lengths = torch.tensor([4, 3])
-    spans = [[(1, 1, 3), (0, 2, 3)], None]
-    targets = attention_targets(spans, torch.Size((2, 4, 3)))
-    assert targets[0].tolist() == [
-        [True, False, False],
-        [False, False, True],
-        [False, True, True],  # both are right there
-        [True, False, False],
-    ]
+    lengths = torch.tensor([10, 3])
+    spans = [[(1, 5, 7), (0, 6, 7)], None]
+    targets = attention_targets(spans, torch.Size((2, 11, 3)))
+    assert targets[0, :, 0].tolist() == [True] + [False] * 10  # what is near is open
+    assert targets[0, :, 1].nonzero().flatten().tolist() == [6]
+    assert targets[0, :, 2].nonzero().flatten().tolist() == [5, 6]
     assert not targets[1].any()
     right = torch.where(targets, 0.45, 0.1).requires_grad_()
     found = attended(right, targets, lengths)
