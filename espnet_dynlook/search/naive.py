@@ -59,7 +59,8 @@ class NaiveCTCBeam:
         self, rows: Sequence[Sequence[float]]
     ) -> list[tuple[tuple[int, ...], float]]:
         """Return labellings (T, V) may have, with their scores, the best first."""
-        beam = {(): Scores((0.0, NEVER), (0.0, NEVER))}
+        nothing: tuple[int, ...] = ()
+        beam = {nothing: Scores((0.0, NEVER), (0.0, NEVER))}
         for row in rows:
             beam = self.prune(self.follow(beam, row))
         found = []
