@@ -96,15 +96,15 @@ class Attended:
     Attributes:
         loss: -log of the attention on what is right: half the mean over the frames
             of names, half that over the others.
-        recall: Mean attention on the right names in their frames; None: there is no
+        recall: Mean attention on the right names in their frames; NaN: there is no
             name.
-        no_bias: Mean attention on ``<no-bias>`` in all other frames; None: there is
+        no_bias: Mean attention on ``<no-bias>`` in all other frames; NaN: there is
             no such frame.
     """
 
     loss: torch.Tensor
-    recall: torch.Tensor | None
-    no_bias: torch.Tensor | None
+    recall: torch.Tensor
+    no_bias: torch.Tensor
 
 
 def attended(
@@ -124,10 +124,10 @@ def attended(
     elsewhere = inside & targets[:, :, 0]
     spoken = inside & ~targets[:, :, 0]
     total = attention.sum() * 0.0
-    means: list[torch.Tensor | None] = []
+    means: list[torch.Tensor] = []
     for where in (spoken, elsewhere):
         if not bool(where.any()):
-            means.append(None)
+            means.append(total.new_tensor(float("nan")))
             continue
         total = total + 0.5 * loss[where].mean()
         means.append(right[where].mean().detach())

@@ -114,8 +114,8 @@ def phone_error_rate(
     log_probs: torch.Tensor,
     lengths: torch.Tensor,
     targets: Sequence[Sequence[int] | None],
-) -> float | None:
-    """Return edits per phone of the best path; None if no utterance has phones.
+) -> float:
+    """Return edits per phone of the best path; NaN if no utterance has phones.
 
     Arguments are those of ``PhoneCTC.loss``.
     """
@@ -129,4 +129,4 @@ def phone_error_rate(
         said = torch.unique_consecutive(path[:length]).tolist()
         edits += editdistance.eval([p for p in said if p != BLANK], list(target))
         phones += len(target)
-    return edits / phones if phones else None
+    return edits / phones if phones else float("nan")
