@@ -62,12 +62,15 @@ class Graph(NamedTuple):
         weights: Of each node's entries.
         ends: Whether an entry ends in each node.
         roots: The first so many nodes begin entries.
+        masks: Of each node, 64 bits of the tokens (modulo 64) that arcs have: most
+            tokens are turned away without a look at the table.
     """
 
     arcs: np.ndarray
     weights: np.ndarray
     ends: np.ndarray
     roots: int
+    masks: np.ndarray
 
 
 class Lattice(NamedTuple):
@@ -130,8 +133,10 @@ def slot_of(first: int, second: int, size: int) -> int:
 
 
 @numba.njit(cache=True)
-def find_arc(arcs: np.ndarray, node: int, token: int) -> int:
+def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     """Return the phrase graph's node behind a token, -1 if there is none."""
+    if not (masks[node] >> (token & 63)) & 1:
+        return -1
     slot = slot_of(node, token, len(arcs))
     while arcs[slot, 0] >= 0:
         if arcs[slot, 0] == node and arcs[slot, 1] == token:

@@ -130,27 +130,35 @@ def select(scores, ranks, beam, reserve, threshold):
     The reserve keeps what is spoken, however large a weight is: only so many places of
     the beam can be taken by entries that are not complete.
     """
-    best = np.max(scores)
-    least = best - threshold
-    order = np.argsort(-scores, kind="mergesort")
+    least = np.max(scores) - threshold
     taken = np.zeros(len(scores), dtype=np.bool_)
     chosen = np.empty(min(beam, len(scores)), dtype=np.int64)
     count = 0
-    for at in order:
-        if count >= beam - reserve or not scores[at] >= least:
-            break
-        chosen[count] = at
-        taken[at] = True
-        count += 1
+    for at in best_of(scores, least, taken):
+        if count < beam - reserve:
+            chosen[count] = at
+            taken[at] = True
+            count += 1
     if reserve:
-        order = np.argsort(-ranks, kind="mergesort")
-        for at in order:
-            if count >= beam or not ranks[at] >= least:
-                break
-            if not taken[at]:
+        for at in best_of(ranks, least, taken):
+            if count < min(beam, len(chosen)):
                 chosen[count] = at
                 count += 1
     return chosen[:count]
+
+
+@numba.njit(cache=True)
+def best_of(values, least, taken):
+    """Return where values are that are large enough, the largest first."""
+    places = np.empty(len(values), dtype=np.int64)
+    keys = np.empty(len(values))
+    count = 0
+    for n in range(len(values)):
+        if not taken[n] and values[n] >= least:
+            places[count] = n
+            keys[count] = -values[n]
+            count += 1
+    return places[np.argsort(keys[:count], kind="mergesort")]
 
 
 @numba.njit(cache=True)
@@ -180,6 +188,10 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     named = roots > 0
     may_begin = row[blank] < settings.boosting[5]
     held = counts[HYPOTHESES]
+    begins = np.empty((counts[TOKENS], roots), dtype=np.int64)
+    for q in range(counts[TOKENS]):
+        for root in range(roots):
+            begins[q, root] = find_arc(graph.arcs, graph.masks, root, frame.tokens[q])
     most = held * (1 + counts[TOKENS])
     # Of what may follow: parent, token, labelling if known, source of its emission,
     # whether it emits here, where its match scores begin and how many there are; the
@@ -242,7 +254,7 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                 values, entries = grown(values), grown(entries)
             for m in range(size):
                 entry = pool[nodes[node, FIRST] + m]
-                child = find_arc(graph.arcs, entry, token)
+                child = find_arc(graph.arcs, graph.masks, entry, token)
                 if child < 0:
                     continue
                 b = match_scores[hyps[h, SCORES] + m, 0]
@@ -255,9 +267,10 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                 put(values, used, (NEVER, value))
                 entries[used, 0] = child
                 used += 1
+            continued = used
             if starts:
                 for root in range(roots):
-                    child = find_arc(graph.arcs, root, token)
+                    child = begins[q, root]
                     if child < 0:
                         continue
                     value = base + row[token]
@@ -266,7 +279,9 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
                     put(values, used, (NEVER, value))
                     entries[used, 0] = child
                     used += 1
-            if q >= counts[COMMON] and used == begin:
+            wanted = continued > begin or (may_begin and used > continued)
+            if q >= counts[COMMON] and not wanted:
+                used = begin
                 continue  # a token that only entries need, and none does
             found = find_node(table, nodes, node, token)
             if found >= 0 and place[found] >= 0:

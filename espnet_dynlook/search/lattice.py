@@ -205,13 +205,13 @@ def rematched(lattice, graph, kinds):
         if n:
             first = made[parent, FIRST]
             for m in range(made[parent, MATCHES]):
-                child = find_arc(graph.arcs, pool[first + m], token)
+                child = find_arc(graph.arcs, graph.masks, pool[first + m], token)
                 if child >= 0:
                     pool.append(child)
             kind = kinds[token]
             if kind == BEGINS or (kind == INSIDE and made[parent, OPEN] == 0):
                 for root in range(graph.roots):
-                    child = find_arc(graph.arcs, root, token)
+                    child = find_arc(graph.arcs, graph.masks, root, token)
                     if child >= 0:
                         pool.append(child)
         made[n, MATCHES] = len(pool) - made[n, FIRST]

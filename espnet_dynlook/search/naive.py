@@ -110,7 +110,8 @@ class NaiveCTCBeam:
         if source(one.plain) == NEVER:
             return
         matches = self.matches(longer)
-        if token not in everyone and not matches:
+        wanted = [m for m in matches if m[0] < len(tokens) or self.may_begin(row)]
+        if token not in everyone and not wanted:
             return
         closes = self.closes(tokens, token)
         base = source(one.biased)

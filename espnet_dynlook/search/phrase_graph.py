@@ -66,34 +66,37 @@ def build_graph(
             lengths.append(len(path))
             roots.append(number[weight])
     room = 1 << max(4, (2 * len(tokens)).bit_length())
-    arcs, root_of, ends = _enter(
+    arcs, root_of, ends, masks = _enter(
         np.array(tokens, dtype=np.int64),
         np.array(lengths, dtype=np.int64),
         np.array(roots, dtype=np.int64),
         len(levels),
         room,
     )
-    graph = Graph(arcs, np.array(levels, dtype=np.float64)[root_of], ends, len(levels))
+    level = np.array(levels, dtype=np.float64)[root_of]
+    graph = Graph(arcs, level, ends, len(levels), masks)
     return PhraseGraph(graph, len(entries))
 
 
 @numba.njit(cache=True)
 def _enter(tokens, lengths, roots, levels, room):
-    """Enter paths; return arcs, the root of each node, whether an entry ends there."""
+    """Enter paths; return arcs, and each node's root, whether it ends, and mask."""
     arcs = np.full((room, 3), -1, dtype=np.int64)
     root_of = np.empty(levels + len(tokens), dtype=np.int64)
     ends = np.zeros(levels + len(tokens), dtype=np.bool_)
     for n in range(levels):
         root_of[n] = n
+    masks = np.zeros(levels + len(tokens), dtype=np.int64)
     nodes, at = levels, 0
     for path in range(len(lengths)):
         node = roots[path]
         for token in tokens[at : at + lengths[path]]:
-            following = find_arc(arcs, node, token)
+            following = find_arc(arcs, masks, node, token)
             if following < 0:
                 following = nodes
                 root_of[nodes] = roots[path]
                 nodes += 1
+                masks[node] |= 1 << (token & 63)
                 slot = slot_of(node, token, room)
                 while arcs[slot, 0] >= 0:
                     slot = (slot + 1) & (room - 1)
@@ -101,7 +104,8 @@ def _enter(tokens, lengths, roots, levels, room):
             node = following
         ends[node] = True
         at += lengths[path]
-    return arcs, root_of[:nodes].copy(), ends[:nodes].copy()
+    made = root_of[:nodes].copy(), ends[:nodes].copy(), masks[:nodes].copy()
+    return arcs, made[0], made[1], made[2]
 
 
 _EMPTY = PhraseGraph(
@@ -110,6 +114,7 @@ _EMPTY = PhraseGraph(
         np.zeros(0, dtype=np.float64),
         np.zeros(0, dtype=np.bool_),
         0,
+        np.zeros(0, dtype=np.int64),
     ),
     0,
 )
