@@ -188,6 +188,8 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     named = roots > 0
     may_begin = row[blank] < settings.boosting[5]
     held = counts[HYPOTHESES]
+    if named and not may_begin and len(match_scores) == 0:
+        counts[TOKENS] = counts[COMMON]  # there is no entry that could need more
     begins = np.empty((counts[TOKENS], roots), dtype=np.int64)
     for q in range(counts[TOKENS]):
         for root in range(roots):
@@ -311,15 +313,17 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
             total += 1
     scores = np.empty(total)
     ranks = np.empty(total)
+    lifted = False
     for at in range(total):
         value = add(made_scores[at, BLANK], made_scores[at, LABEL])
         rank = value
         for m in range(made[at, 5], made[at, 5] + made[at, 6]):
             rank = max(rank, add(values[m, 0], values[m, 1]))
+        lifted |= rank > value
         scores[at] = value + extras[at]
         ranks[at] = rank + extras[at]
     beam = settings.beam
-    reserve = (beam + 3) // 4 if named and beam > 1 else 0
+    reserve = (beam + 3) // 4 if lifted and beam > 1 else 0
     chosen = select(scores, ranks, beam, reserve, settings.pruning[2])
     needed = 0
     for at in chosen:
