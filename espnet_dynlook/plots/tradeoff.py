@@ -192,8 +192,10 @@ def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
         x, y = zip(*sorted(p.middle for p in members), strict=True)
         axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=0.9, zorder=2)
     if middles:
-        furthest = max(x for x, _ in middles.values())
-        axes.set_xlim(0.0, max(1.08 * furthest, axes.get_xlim()[1]))
+        nearest, furthest = axes.get_xlim()
+        # Tokens may be there before their word ends: delays below zero.
+        low = 0.0 if min(x for x, _ in middles.values()) >= 0 else nearest
+        axes.set_xlim(low, max(1.08 * max(x for x, _ in middles.values()), furthest))
     axes.margins(y=0.12)
     _number(axes, middles)
     if absent:

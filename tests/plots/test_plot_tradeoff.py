@@ -98,6 +98,13 @@ def test_marks_are_the_means_and_full_is_a_level():
     assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] < 400
 
 
+def test_delays_below_zero_are_shown():
+    rows = [row(token_delay_mean_ms=-69.0), row("chunked_2", token_delay_mean_ms=20.0)]
+    figure = draw(rows, ["token_delay_mean_ms"], [Y])
+    low, high = figure.axes[0].get_xlim()
+    assert low < -69 and high > 20
+
+
 def test_every_system_is_numbered_in_the_legend():
     figure = draw(matrix(), ys=[Y])
     names = [text.get_text() for text in figure.legends[0].get_texts()]
