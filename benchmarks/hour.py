@@ -3,7 +3,7 @@
 A model with random weights, sure enough of itself that it says more words than people
 do (150 a minute), streams tones in packets of 160 ms, with the default left context of
 the recogniser. Printed for every ten minutes: resident memory at their end, seconds of
-computing for a second of audio.
+CPU for a second of audio.
 
     python benchmarks/hour.py                         # 4 x 96, an hour
     python benchmarks/hour.py --minutes 12 --part 2
@@ -101,9 +101,9 @@ def main():
     speech = tones(1)
     while heard < args.minutes * 60 * FS:
         samples = next(speech)
-        started = time.perf_counter()
+        started = time.thread_time()
         partial = stream.push(samples)
-        spent += time.perf_counter() - started
+        spent += time.thread_time() - started
         heard += PACKET
         if heard // (args.part * 60 * FS) > len(found):
             found.append((resident_mb(), spent / (args.part * 60)))
