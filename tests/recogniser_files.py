@@ -5,7 +5,24 @@ import torch
 import yaml
 from hub_data import CONFIG, FS, TOKENS, tone
 
-__all__ = ["FS", "mix_gates", "speech", "write_model"]
+__all__ = [
+    "CHUNKED",
+    "DYNAMIC",
+    "FS",
+    "TRANSDUCER",
+    "mix_gates",
+    "speech",
+    "write_model",
+]
+
+CHUNKED = {"lookahead": "chunked", "lookahead_frames": 3}
+DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_bias": 0.1}
+TRANSDUCER = {
+    "decoder": "transducer",
+    "decoder_conf": {"hidden_size": 8, "dropout": 0.0},
+    "joint_net_conf": {"joint_space_size": 8},
+    "model": "dynlook",
+}
 
 
 def write_model(folder, encoder_conf=(), **changes):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from recogniser_files import FS, speech, write_model
+from recogniser_files import (
+    CHUNKED,
+    DYNAMIC,
+    FS,
+    TRANSDUCER,
+    speech,
+    write_model,
+)
 
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.search.incremental import GreedyCTC, Token
@@ -15,14 +22,6 @@ from espnet_dynlook.streaming.words import WordReader
 
 pytestmark = pytest.mark.host
 
-CHUNKED = {"lookahead": "chunked", "lookahead_frames": 3}
-DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_bias": 0.1}
-TRANSDUCER = {
-    "decoder": "transducer",
-    "decoder_conf": {"hidden_size": 8, "dropout": 0.0},
-    "joint_net_conf": {"joint_space_size": 8},
-    "model": "dynlook",
-}
 KINDS = {"chunked": {}, "dynamic": {}, "transducer": TRANSDUCER}
 
 

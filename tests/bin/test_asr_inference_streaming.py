@@ -13,7 +13,14 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from hub_data import CONFIG, TOKENS
-from recogniser_files import FS, speech, write_model
+from recogniser_files import (
+    CHUNKED,
+    DYNAMIC,
+    FS,
+    TRANSDUCER,
+    speech,
+    write_model,
+)
 
 from espnet_dynlook.bin import (
     asr_evaluate,
@@ -28,14 +35,6 @@ from espnet_dynlook.task import DynlookASRTask
 
 pytestmark = pytest.mark.host
 
-CHUNKED = {"lookahead": "chunked", "lookahead_frames": 3}
-DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_bias": 0.1}
-TRANSDUCER = {
-    "decoder": "transducer",
-    "decoder_conf": {"hidden_size": 8, "dropout": 0.0},
-    "joint_net_conf": {"joint_space_size": 8},
-    "model": "dynlook",
-}
 TEXTS = ("text", "token", "token_int")
 FILES = tuple(one.file for one in LATENCIES)
 

@@ -77,7 +77,7 @@ def streamed(model, utterances, draw):
     begins = [draw.choice([0, 0, 2]) for _ in utterances]
     sizes = []
     for one in utterances:  # up to a size, so that it ends in time
-        enough = [k for k in range(1, 8) if 150 * sum(PACKETS[:k]) / k > len(one)]
+        enough = [k for k in range(1, 8) if 60 * sum(PACKETS[:k]) / k > len(one)]
         sizes.append(PACKETS[: draw.choice(enough or [7])])
     turn, over = 0, [False] * len(utterances)
     while not all(over):
