@@ -1,7 +1,6 @@
 """Run the experiments of a matrix: in parallel, and on from where they stopped.
 
-An experiment's folder has a mark, ``matrix.json``: the settings it was made with and
-what is done. Done work is left alone; with other settings the matrix stops.
+Work that the mark of an experiment calls done is left alone.
 """
 
 import concurrent.futures
@@ -10,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,16 @@ from typing import Any
 
 import yaml
 
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import write_atomic
 from espnet_dynlook.recipe.matrix_plan import PARENT, Experiment
+from espnet_dynlook.recipe.matrix_settings import (
+    MARK,
+    Recipe,
+    read_mark,
+    settings_of,
+    taught_name,
+)
 
-MARK = "matrix.json"
-#: Options of a recipe that have no influence on results; each has a value.
-WITHOUT_INFLUENCE = ("--expdir", "--nj", "--inference_nj", "--ngpu", "--num_nodes")
 TEACH = [sys.executable, "-m", "espnet_dynlook.bin.asr_teach"]
 EVALUATE = [sys.executable, "-m", "espnet_dynlook.bin.asr_evaluate"]
 TAIL = 20
@@ -31,109 +35,6 @@ TAIL = 20
 
 class StepFailed(Exception):
     """A step of an experiment failed; says which log to read."""
-
-
-@dataclass
-class Recipe:
-    """A recipe's command and what follows from it.
-
-    Attributes:
-        command: Such as ["./run.sh", "--data", "DIR"].
-        asr_args: Further arguments of every training.
-        sets: To evaluate; they lie beside the training set.
-    """
-
-    command: list[str]
-    asr_args: str
-    sets: list[str]
-
-    def option(self, name: str, default: str) -> str:
-        """Return the value of an option in the command; the last one counts."""
-        value = default
-        for word, following in zip(self.command, [*self.command[1:], ""], strict=True):
-            if word == name:
-                value = following
-            elif word.startswith(f"{name}="):
-                value = word.split("=", 1)[1]
-        return value
-
-    @property
-    def expdir(self) -> Path:
-        """Folder of the experiments."""
-        return Path(self.option("--expdir", "exp"))
-
-    def has_sets(self) -> bool:
-        """Say whether the sets are formatted: below raw, or extracted features."""
-        dump = Path(self.option("--dumpdir", "dump"))
-        return all(any(dump.glob(f"*/{name}/text")) for name in self.sets)
-
-    def settings(self) -> str:
-        """Return the command without what has no influence, for comparison."""
-        words, skip = [], False
-        for word in self.command:
-            if skip or word in WITHOUT_INFLUENCE:
-                skip = not skip
-            elif word.split("=", 1)[0] not in WITHOUT_INFLUENCE:
-                words.append(word)
-        return shown(" ".join(words))
-
-
-def shown(text: str) -> str:
-    """Return a command as it reads on other machines, the folder with data by name."""
-    folder = os.environ.get("DYNLOOK_DATA")
-    return text.replace(folder.rstrip("/"), "$DYNLOOK_DATA") if folder else text
-
-
-def settings_of(experiment: Experiment, recipe: Recipe) -> dict[str, Any]:
-    """Return what the results of an experiment depend on, as JSON keeps it."""
-    found = {
-        "run command": recipe.settings(),
-        "asr_args": recipe.asr_args,
-        "config": experiment.config(),
-        "starts from": None,
-    }
-    if experiment.start is not None:
-        found["starts from"] = settings_of(experiment.start, recipe)
-    if experiment.teach:
-        found["teach"] = experiment.teach
-    return json.loads(json.dumps(found, default=str))
-
-
-def read_mark(experiment: Experiment) -> dict[str, Any]:
-    """Return the mark of an experiment; {} where there is none."""
-    try:
-        return json.loads((experiment.folder / MARK).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-
-
-def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Return what differs between two settings, one a line."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        lines = []
-        for key in dict.fromkeys([*before, *now]):
-            below = f"{name}: {key}" if name else key
-            lines += differences(before.get(key), now.get(key), below)
-        return lines
-    return [] if before == now else [f"{name}: {before!r} before, {now!r} now"]
-
-
-def check_marks(experiments: Sequence[Experiment], recipe: Recipe) -> None:
-    """Stop where an experiment was made with other settings, before any work.
-
-    Raises:
-        DataError: lists every such experiment and what differs.
-        ConfigError: a configuration is missing.
-    """
-    faults = []
-    for experiment in experiments:
-        now = settings_of(experiment, recipe)
-        mark = read_mark(experiment)
-        for line in differences(mark["settings"], now) if mark else []:
-            faults.append(f"{experiment.folder} was made with other settings: {line}")
-    if faults:
-        hint = "remove the folder, or keep it and rename the system or the matrix file"
-        raise DataError([*faults, hint])
 
 
 @dataclass
@@ -145,6 +46,8 @@ class Runner:
         ngpu: For the evaluation.
         say: Called with a line for the user.
         processes: Running now; their groups end with the matrix.
+        stopping: Whether they were told to end.
+        teaching: Held while a checkpoint of that name is taught.
     """
 
     recipe: Recipe
@@ -152,6 +55,7 @@ class Runner:
     say: Callable[[str], None] = print
     processes: set[subprocess.Popen] = field(default_factory=set)
     stopping: bool = False
+    teaching: dict[str, threading.Lock] = field(default_factory=dict)
 
     def prepare(self, experiment: Experiment) -> None:
         """Make data, tokens and statistics, unless the sets and a mark are there.
@@ -230,10 +134,20 @@ class Runner:
         return time.monotonic() - start
 
     def _teach(self, experiment: Experiment, parent: Experiment, config: Path) -> Path:
-        """Return the parent's checkpoint with the scheduler taught."""
-        taught = experiment.folder / "taught.pth"
-        if taught.exists():
-            return taught
+        """Return the parent's checkpoint with the scheduler taught.
+
+        Systems that differ in their losses only share it.
+        """
+        name = taught_name(experiment, self.recipe)
+        taught = experiment.folder.parent / "taught" / f"{name}.pth"
+        with self.teaching.setdefault(name, threading.Lock()):
+            if not taught.exists():
+                self._teach_into(taught, experiment, parent, config)
+        return taught
+
+    def _teach_into(
+        self, taught: Path, experiment: Experiment, parent: Experiment, config: Path
+    ) -> None:
         trained = parent.folder / "config.yaml"
         data = yaml.safe_load(trained.read_text(encoding="utf-8"))
         options = {
@@ -247,8 +161,7 @@ class Runner:
             **experiment.teach,
         }
         words = [word for k, v in options.items() for word in (f"--{k}", str(v))]
-        self._run([*TEACH, *words], experiment.folder / "teach.log")
-        return taught
+        self._run([*TEACH, *words], taught.with_suffix(".log"))
 
     def _evaluate(
         self, experiment: Experiment, sets: Sequence[str], alignment: Path | None

@@ -337,7 +337,8 @@ TEACHER = """
 import sys
 from pathlib import Path
 print(sys.argv[1:], file=open("taught", "a"))
-Path(sys.argv[sys.argv.index("--output") + 1]).write_text("")
+output = Path(sys.argv[sys.argv.index("--output") + 1])
+output.write_text(f"taught for {output.parent}")
 """
 
 
@@ -359,8 +360,8 @@ def test_taught_system_starts_from_what_was_taught(run, folder, monkeypatch):
     log = with_taught_system(folder, monkeypatch, {"latency_target": 90})
     calls = run("--seeds", "1", "--systems", "causal taught")
     starts = {folder_of(c): c for c in calls if "--pretrained_model" in c}
-    own = "exp/matrix/taught_seed1/taught.pth"
-    assert f"--pretrained_model {own}" in starts["taught_seed1"]
+    own = starts["taught_seed1"].split("--pretrained_model ")[1].split()[0]
+    assert (folder / own).read_text() == "taught for exp/matrix/taught"
     parent = "exp/matrix/parent_seed1/valid.loss.ave.pth"
     assert f"--pretrained_model {parent}" in starts["causal_seed1"]
     arguments = ast.literal_eval(log.read_text())
@@ -372,6 +373,28 @@ def test_taught_system_starts_from_what_was_taught(run, folder, monkeypatch):
     assert "teach" not in config
     assert not run("--seeds", "1", "--systems", "causal taught")
     assert len(log.read_text().splitlines()) == 1
+
+
+def test_systems_of_other_losses_are_taught_once(run, folder, monkeypatch):
+    log = with_taught_system(folder, monkeypatch, {"latency_target": 90})
+    config = yaml.safe_load((folder / "conf/matrix.yaml").read_text())
+    taught = config["systems"]["taught"]
+    penalty = {"model": "dynlook", "model_conf": {"latency_loss": "excess"}}
+    shared = {"encoder_conf": {**taught["encoder_conf"], "share_wait": True}}
+    config["systems"] |= {"other_loss": {**taught, **penalty}}
+    config["systems"] |= {"other_scheduler": {**taught, **shared}}
+    (folder / "conf/matrix.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    systems = "taught other_loss other_scheduler"
+    calls = run("--systems", systems, "--jobs", "4")
+    start = {
+        folder_of(c): c.split("--pretrained_model ")[1].split()[0]
+        for c in calls
+        if "/taught/" in c
+    }
+    assert len(start) == 6 and len(log.read_text().splitlines()) == 4
+    assert start["taught_seed1"] == start["other_loss_seed1"]
+    others = {"taught_seed2", "other_scheduler_seed1"}
+    assert start["taught_seed1"] not in {start[name] for name in others}
 
 
 def test_other_lessons_are_other_settings(run, folder, monkeypatch):
