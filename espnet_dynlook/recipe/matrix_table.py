@@ -200,6 +200,11 @@ def _delays(system: System, sets: Sequence[str]) -> str:
     return _ms([found["delay_mean_ms"], found["delay_p90_ms"]])
 
 
+def _upl(figures: Sequence[dict[str, Any]]) -> str:
+    values = [f["upl_ms"] for f in figures if f.get("upl_ms") is not None]
+    return f"{np.mean(values):.0f}" if values else "-"
+
+
 def set_table(
     systems: Sequence[System],
     reference: str,
@@ -216,6 +221,7 @@ def set_table(
     """
     name = sets[0] if len(sets) == 1 else ALL
     first = next((one for one in systems if one.name == reference), None)
+    has_upl = any(f.get("upl_ms") is not None for f in figures)
     lines = []
     for system in systems:
         own = [f for f in figures if (f["system"], f["set"]) == (system.name, name)]
@@ -231,6 +237,7 @@ def set_table(
             [
                 system.name,
                 _ms([waits["w_mean_ms"], waits["w_p50_ms"], waits["w_p90_ms"]]),
+                *([_upl(own)] if has_upl else []),
                 _delays(system, sets),
                 " ".join(f"{x:.3f}" for x in losses),
                 f"{np.mean(losses):.4f}" if losses else "-",
@@ -244,6 +251,7 @@ def set_table(
     header = [
         "system",
         "latency mean / p50 / p90 (ms)",
+        *(["user-perceived latency (ms)"] if has_upl else []),
         "token delay mean / p90 (ms)",
         "loss per token by seed",
         "mean",

@@ -274,6 +274,18 @@ def test_tables_compare_with_the_reference(run, folder):
     assert reference.split("|")[6] == ""
 
 
+def test_user_perceived_latency_is_in_the_tables_where_a_system_has_it(run, folder):
+    run()
+    assert "user-perceived" not in (folder / "RESULTS.md").read_text()
+    for path in folder.glob("exp/matrix/causal_*/evaluate/*/utterances.jsonl"):
+        path.write_text(path.read_text().replace('"upl_ms": null', '"upl_ms": 250.0'))
+    run()
+    lines = (folder / "RESULTS.md").read_text().splitlines()
+    for name, value in {"causal": "250", "chunked": "-"}.items():
+        cells = [x.split("|") for x in lines if x.startswith(f"|{name}|")]
+        assert len(cells) == 3 and all(c[3] == value for c in cells)
+
+
 def test_page_keeps_what_others_wrote(run, folder):
     (folder / "RESULTS.md").write_text("# Results\n\nBefore.\n")
     run("--seeds", "1")
