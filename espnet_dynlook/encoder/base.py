@@ -290,13 +290,21 @@ class DynlookEncoder(AbsEncoder):
             x = self.after_norm(x)
         return ((x, outputs) if outputs else x), olens, None
 
-    def initial_state(self, batch_size: int = 1) -> EncoderState:
+    def initial_state(
+        self, batch_size: int = 1, taps: Sequence[int] = ()
+    ) -> EncoderState:
         """Return the state of streams that have heard nothing.
 
+        Args:
+            batch_size: How many.
+            taps: Layers, from 1, whose outputs ``intermediate`` of the states to come
+                has, besides those of ``interctc_layer_idx``.
+
         Raises:
-            ValueError: the encoder cannot stream, or is in training mode.
+            ValueError: the encoder cannot stream, is in training mode, or has no such
+                layers.
         """
-        return StreamingEncoder(self).begin(batch_size)
+        return StreamingEncoder(self).begin(batch_size, taps)
 
     def step(
         self,

@@ -49,7 +49,9 @@ class LayerState:
 
 @dataclass(frozen=True)
 class Intermediate:
-    """What a layer with an intermediate CTC gives out, in step with the encoder.
+    """What a layer gives out, in step with the encoder.
+
+    After the encoder's last norm, where layers normalize their input.
 
     Attributes:
         layer: From 1.
@@ -78,7 +80,8 @@ class EncoderState:
         latency: Of the frames that the last call gave out, how many frames after them
             the last one is that they needed (B, n), 0 past a stream's count; on the
             host.
-        intermediate: Of the layers with an intermediate CTC, the lowest first.
+        intermediate: Of the layers with an intermediate CTC and those that were asked
+            for, the lowest first.
     """
 
     features: torch.Tensor

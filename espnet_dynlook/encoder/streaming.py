@@ -8,6 +8,7 @@ batch need not keep step: each has its own numbers of frames, which are on the h
 that nothing waits for a device but decisions of a scheduler.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from espnet_dynlook.encoder.attention import MaskedRelPositionMultiHeadedAttention
+from espnet_dynlook.encoder.layer_queue import projected, queue_parts, received
 from espnet_dynlook.encoder.ragged import Counts, append, drop, in_step, rows, take
 from espnet_dynlook.encoder.readiness import (
     SegmentEnds,
@@ -49,13 +51,24 @@ class StreamingEncoder:
         self.kind = kind
         self.scheduler = kind if isinstance(kind, DynamicLookahead) else None
 
-    def begin(self, batch_size: int) -> EncoderState:
+    def begin(self, batch_size: int, taps: Sequence[int] = ()) -> EncoderState:
         """Return the state of streams that have heard nothing.
 
+        Args:
+            batch_size: How many.
+            taps: Layers whose outputs are wanted; see ``DynlookEncoder.initial_state``.
+
         Raises:
-            ValueError: the encoder cannot stream; says what to change.
+            ValueError: the encoder cannot stream, and what to change; or it has no
+                such layers.
         """
         encoder = self.encoder
+        outside = [tap for tap in taps if not 1 <= tap <= len(encoder.encoders)]
+        if outside:
+            raise ValueError(
+                f"taps={list(taps)}: {outside} is not in 1 .. {len(encoder.encoders)}, "
+                f"the layers of {encoder.name}"
+            )
         if encoder.training:
             raise ValueError("streaming is for inference: call encoder.eval() first")
         for number, layer in enumerate(encoder.encoders, 1):
@@ -80,7 +93,7 @@ class StreamingEncoder:
                     pending=nothing,
                     inputs=nothing if asks else None,
                     stamps=nowhere,
-                    queue=like.new_zeros(batch_size, 0, len(_parts(layer)) * size),
+                    queue=like.new_zeros(batch_size, 0, len(queue_parts(layer)) * size),
                     memory=like.new_zeros(batch_size, 0, 2 * size),
                     past=None if conv is None else conv.initial_past(like),
                     done=zeros,
@@ -103,7 +116,7 @@ class StreamingEncoder:
             latency=nowhere,
             intermediate=tuple(
                 Intermediate(number, nothing, nothing)
-                for number in sorted(encoder.interctc_layer_idx)
+                for number in sorted({*encoder.interctc_layer_idx, *taps})
             ),
         )
 
@@ -128,22 +141,24 @@ class StreamingEncoder:
         layers: list[LayerState] = []
         queues: list[torch.Tensor] = []
         given = state.layers[-1].done
+        wanted = [one.layer for one in state.intermediate]
+        conditioned = (
+            encoder.interctc_layer_idx if encoder.interctc_use_conditioning else ()
+        )
         for number, layer in enumerate(encoder.encoders, 1):
-            own = _received(state.layers[number - 1], x, stamps, added)
+            own = received(state.layers[number - 1], x, stamps, added)
             own, x, stamps, added = self._run(state, own, number, layer)
             layers.append(own)
-            if number in encoder.interctc_layer_idx:
+            if number in wanted:
                 before = encoder.after_norm(x) if encoder.normalize_before else x
                 queue = state.intermediate[len(queues)].waiting
                 queues.append(append(queue, own.done - added - given, before, added))
-                if encoder.interctc_use_conditioning:
+                if number in conditioned:
                     x = x + encoder.conditioning_layer(ctc.softmax(before))
         if encoder.normalize_before:
             x = encoder.after_norm(x)
         intermediate = []
-        for number, queue in zip(
-            sorted(encoder.interctc_layer_idx), queues, strict=True
-        ):
+        for number, queue in zip(wanted, queues, strict=True):
             waiting = drop(queue, layers[number - 1].done - given, added)
             out = _cleared(queue[:, : x.shape[1]], added)
             intermediate.append(Intermediate(number, waiting, out))
@@ -219,7 +234,7 @@ class StreamingEncoder:
         most = int(ready.max())
         if not most:
             return own, own.pending[:, :0], own.stamps[:, :0], ready
-        own = _projected(own, layer)
+        own = projected(own, layer)
         number_of_row = own.done[:, None] + np.arange(most)
         last = np.minimum(needs[:, :most], own.received[:, None] - 1)
         furthest = np.maximum.accumulate(np.where(rows(most, ready), last, -1), axis=1)
@@ -227,7 +242,7 @@ class StreamingEncoder:
         # What earlier rows waited for is there, too.
         share = self.scheduler is not None and self.scheduler.share_wait
         seen = np.maximum(number_of_row, furthest if share else last)
-        parts = own.queue[:, :most].chunk(len(_parts(layer)), dim=2)
+        parts = own.queue[:, :most].chunk(len(queue_parts(layer)), dim=2)
         attended = self._attend(own, layer.self_attn, parts[0], number_of_row, seen)
         x, past = layer.step(parts[1], parts[-1], attended, own.past, ready)
         at = (furthest - own.done[:, None]).clip(0, own.stamps.shape[1] - 1)
@@ -291,44 +306,3 @@ def _cleared(x: torch.Tensor, counts: Counts) -> torch.Tensor:
         return x
     inside = torch.from_numpy(rows(x.shape[1], counts)).to(x.device)
     return x.masked_fill(~inside[:, :, None], 0.0)
-
-
-def _parts(layer: Any) -> tuple[str, ...]:
-    """Say what a layer keeps of the rows that have not run."""
-    return ("queries", "rows", "hidden") if layer.concat_after else ("queries", "rows")
-
-
-def _received(
-    own: LayerState, x: torch.Tensor, stamps: torch.Tensor, added: Counts
-) -> LayerState:
-    """Queue new input frames of a layer."""
-    if not added.max():
-        return own
-    waiting, inputs = own.received - own.done, own.inputs
-    return replace(
-        own,
-        pending=append(own.pending, own.received - own.projected, x, added),
-        inputs=None if inputs is None else append(inputs, waiting, x, added),
-        stamps=append(own.stamps, waiting, stamps, added),
-        received=own.received + added,
-    )
-
-
-def _projected(own: LayerState, layer: Any) -> LayerState:
-    """Compute queries, keys and values of the frames that have come in since."""
-    added = own.received - own.projected
-    if not added.max():
-        return own
-    attention = layer.self_attn
-    before, hidden = layer.attention_input(own.pending)
-    q, k, v = (one.transpose(1, 2) for one in attention.forward_qkv(*(hidden,) * 3))
-    found = {"queries": q.flatten(2), "rows": before, "hidden": hidden}
-    queue = torch.cat([found[name] for name in _parts(layer)], dim=2)
-    memory = torch.cat((k.flatten(2), v.flatten(2)), dim=2)
-    return replace(
-        own,
-        pending=own.pending[:, :0],
-        queue=append(own.queue, own.projected - own.done, queue, added),
-        memory=append(own.memory, own.projected - own.first, memory, added),
-        projected=own.received,
-    )
