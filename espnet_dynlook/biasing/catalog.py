@@ -1,9 +1,11 @@
 """The list of names of a request, in a model's tokens."""
 
+import copy
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,22 @@ class Catalog:
         if self._bound is None or self._bound.token_list != tuple(token_list):
             self._bound = self._again(self._phrases, token_list)
         return self._bound
+
+    def with_segmentations(
+        self, more: Mapping[int, Sequence[tuple[str, ...]]]
+    ) -> "Catalog":
+        """Return the catalog, for these tokens, with further ways to write entries.
+
+        Args:
+            more: Tokens by the number of the entry, such as those of other spellings.
+        """
+        new = copy.copy(self)
+        new.__dict__.pop("fingerprint", None)
+        new.entries = tuple(
+            replace(entry, segmentations=(*entry.segmentations, *more.get(n, ())))
+            for n, entry in enumerate(self.entries)
+        )
+        return new
 
     def _again(
         self,
@@ -277,6 +295,11 @@ class Catalog:
                 f"token {error.args[0]!r} of the catalog is not in the token list: "
                 "make the catalog for this model with for_tokens"
             ) from None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What splits phrases into tokens."""
+        return self._tokenizer
 
     @property
     def pronouncer(self) -> Pronouncer:

@@ -1,19 +1,65 @@
 """The decoder for names: all techniques around one CTC beam search."""
 
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.phones import PHONE_TOKENS
+from espnet_dynlook.biasing.pronunciations import Pronouncer
+from espnet_dynlook.search import phonetic_rescoring, pronunciation_lookup
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch, Hypothesis
 from espnet_dynlook.search.ctc_beam_state import CTCBeam
+from espnet_dynlook.search.grapheme_variants import WidenedCatalog
+from espnet_dynlook.search.incremental import check_log_probs
 from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.pronunciation_lookup import Lookup
+from espnet_dynlook.search.rewriting import distinct, rewritten
+from espnet_dynlook.search.shares import unigram_share
+from espnet_dynlook.search.spoken_units import SpokenUnits
 from espnet_dynlook.search.techniques import Techniques
+
+#: What the score of a hypothesis is the sum of.
+PARTS = (
+    "ctc",
+    "boosting",
+    "unigram",
+    "lm",
+    "word_insertion",
+    phonetic_rescoring.PART,
+    pronunciation_lookup.PART,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """A catalog as the techniques use it.
+
+    Attributes:
+        catalog: For the model's tokens.
+        widened: With its variants; as it is if they are off.
+        units: Knows how words are said.
+        lookup: Looks words up by their sound; None: off.
+        weights: Of all spellings of entries, by their words.
+    """
+
+    catalog: Catalog
+    widened: WidenedCatalog
+    units: SpokenUnits
+    lookup: Lookup | None
+    weights: dict[tuple[str, ...], float]
 
 
 class BiasedDecoder:
     """Decodes CTC posteriors with a list of names.
+
+    Boosting and the language model act in the beam, on the entries and on their
+    variants. Variants in its hypotheses are then written as their entries; hypotheses
+    are rescored by their phones; doubtful words are looked up by their sound. Without
+    names no technique acts, and the hypotheses are those of the beam search.
 
     Args:
         token_list: The model's tokens.
@@ -44,6 +90,7 @@ class BiasedDecoder:
         **options: Any,
     ):
         self.techniques = techniques
+        self.phone_list = PHONE_TOKENS if phone_list is None else tuple(phone_list)
         self.search = CTCBeamSearch(
             token_list,
             beam_size,
@@ -53,11 +100,18 @@ class BiasedDecoder:
             blank=blank,
             **options,
         )
+        self._kept = functools.lru_cache(maxsize=8)(self._names)
 
     @property
     def needs_phones(self) -> bool:
         """Whether a technique that is on needs the posteriors of a phone head."""
-        return False
+        rescoring, lookup = self.techniques.rescoring, self.techniques.lookup
+        return bool((rescoring and rescoring.weight) or (lookup and lookup.weight))
+
+    def names(self, catalog: Catalog) -> Names:
+        """Return what the techniques need of a catalog; the last few are kept."""
+        catalog = catalog.for_tokens(self.search.token_list)
+        return self._kept(catalog, catalog.pronouncer)
 
     def __call__(
         self,
@@ -70,18 +124,141 @@ class BiasedDecoder:
 
         Args:
             log_probs: Log-probabilities (T, V).
-            catalog: Names; None or without entries: none, and no technique acts.
-            phone_log_probs: Those of the phone head (T', P).
+            catalog: Names; None or without entries: none.
+            phone_log_probs: Those of the phone head (T', P); its frames may be others.
             nbest: Return at most so many; None: all that the beam holds.
 
         Returns:
-            Hypotheses, the best first; at least one.
+            Hypotheses, the best first; at least one. ``parts`` has ``PARTS``.
 
         Raises:
-            ValueError: the log-probabilities are not of that shape, or have NaN.
+            ValueError: the log-probabilities are not of that shape, or have NaN, or
+                those of the phones are missing.
+            MissingPackage: what says how words are said is not installed.
         """
-        return self.search(log_probs, catalog, nbest)
+        names = None if catalog is None or not len(catalog) else self.names(catalog)
+        if names is None or not len(names.catalog):
+            return [_split(one, 0.0) for one in self.search(log_probs, None, nbest)]
+        found = self.search(log_probs, names.widened.catalog)
+        found = [_split(one, self._unigram(one, names)) for one in found]
+        if names.widened.written:
+            found = distinct([self._written(one, names) for one in found])
+        if self.needs_phones:
+            phones = self._checked(phone_log_probs)
+            if self.techniques.rescoring is not None:
+                found = self.techniques.rescoring(
+                    found, phones, names.units, self.search.blank
+                )
+            if names.lookup is not None:
+                found = names.lookup(found, log_probs, phones)
+        return found[:nbest]
 
     def begin(self, catalog: Catalog | None = None) -> CTCBeam:
-        """Return what is known before the first frame of a stream."""
+        """Return what is known before the first frame of a stream.
+
+        Raises:
+            ValueError: a technique is on that needs the whole utterance.
+        """
+        variants = self.techniques.variants
+        on = {
+            "rescoring": self.techniques.rescoring is not None,
+            "lookup": self.techniques.lookup is not None,
+            "variants": variants is not None and variants.number > 0,
+        }
+        late = [name for name, is_on in on.items() if is_on]
+        if late:
+            raise ValueError(
+                f"{', '.join(late)} of techniques need whole utterances: for streams "
+                f"switch off with {', '.join(f'{name}: null' for name in late)}"
+            )
         return self.search.begin(catalog)
+
+    def _names(self, catalog: Catalog, pronouncer: Pronouncer) -> Names:
+        """Make what the techniques need of a catalog.
+
+        Args:
+            catalog: For the model's tokens.
+            pronouncer: The catalog's: equal catalogs may be said in other ways.
+        """
+        variants, lm = self.techniques.variants, self.search.lm
+        widened = WidenedCatalog(catalog, {})
+        more = None
+        if variants is not None and variants.number:
+            of_words = lm is not None and lm.unit == "word"
+            knows = lm.model.knows if lm is not None and of_words else _nothing
+            widened = variants.widen(catalog, knows)
+            more = variants.pronunciations
+        between = self.search.words.between
+        units = SpokenUnits(catalog, self.phone_list, between, more)
+        lookup = None
+        if self.techniques.lookup is not None:
+            lookup = Lookup(
+                self.techniques.lookup,
+                units,
+                catalog.token_ids(),
+                self.search.words,
+                lm,
+                self.search.blank,
+            )
+        weights = {self._words(e.text): e.weight for e in catalog.entries}
+        for text, entry in widened.written.items():
+            weights[self._words(text)] = catalog.entries[entry].weight
+        return Names(catalog, widened, units, lookup, weights)
+
+    def _words(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text; where nothing is between them, its letters."""
+        return tuple(text.split() if self.search.words.between else text)
+
+    def _unigram(self, one: Hypothesis, names: Names) -> float:
+        """Return what unigram boosting gave a hypothesis, of both techniques' bias."""
+        bias, unigram, lm = one.parts["bias"], self.search.unigram, self.search.lm
+        if unigram is None or lm is None or bias == 0:
+            return 0.0
+        if self.techniques.boosting is None or self.techniques.boosting.weight == 0:
+            return bias
+        words = [word.text for word in one.words]
+        share = unigram_share(words, names.weights, lm, unigram, len(names.catalog))
+        return min(share, bias)
+
+    def _written(self, one: Hypothesis, names: Names) -> Hypothesis:
+        """Return a hypothesis with entries in place of their other spellings."""
+        between, written = self.search.words.between, names.widened.written
+        ids = names.catalog.token_ids()
+        longest = max(len(self._words(text)) for text in written)
+        at = len(one.words)
+        while at > 0:  # from the end: what is before stays where it is
+            at -= 1
+            for end in range(min(len(one.words), at + longest), at, -1):
+                text = between.join(word.text for word in one.words[at:end])
+                if text in written:
+                    tokens = ids[written[text]][0]
+                    one = rewritten(one, at, end, tokens, self.search.words)
+                    break
+        return one
+
+    def _checked(self, phone_log_probs: torch.Tensor | None) -> torch.Tensor:
+        """Return the posteriors of the phones, if they can be that."""
+        if phone_log_probs is None:
+            raise ValueError(
+                "rescoring and lookup of techniques need phone_log_probs, of a model "
+                "with a phone head (phone_ctc_layer); or switch them off"
+            )
+        check_log_probs(phone_log_probs)
+        if phone_log_probs.shape[1] != len(self.phone_list):
+            raise ValueError(
+                f"phone_log_probs has {phone_log_probs.shape[1]} labels for a "
+                f"phone_list of {len(self.phone_list)}"
+            )
+        return phone_log_probs
+
+
+def _nothing(word: str) -> bool:
+    return False
+
+
+def _split(one: Hypothesis, unigram: float) -> Hypothesis:
+    """Return a hypothesis of the beam with the parts of all techniques."""
+    parts = dict.fromkeys(PARTS, 0.0) | one.parts
+    parts["unigram"] = unigram
+    parts["boosting"] = parts.pop("bias") - unigram
+    return replace(one, parts=parts)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.grapheme_variants import GraphemeVariants
+from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
+from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 from espnet_dynlook.search.unigram_boost import UnigramBoost
 
 
@@ -18,10 +21,16 @@ class Techniques:
     Attributes:
         boosting: 1, adaptive subword boosting, in the beam.
         unigram: 2, unigram boosting in a language model of words, in the beam.
+        rescoring: 3, phonetic rescoring of what the beam found.
+        lookup: 4, pronunciation lookup of doubtful words.
+        variants: 5, grapheme variants of entries, for the others.
     """
 
     boosting: Boosting | None = field(default_factory=Boosting)
     unigram: UnigramBoost | None = None
+    rescoring: PhoneticRescoring | None = None
+    lookup: PronunciationLookup | None = None
+    variants: GraphemeVariants | None = None
 
     @classmethod
     def from_mapping(cls, keys: Mapping[str, Any] | None) -> "Techniques":
@@ -47,8 +56,14 @@ class Techniques:
         return cls(**{name: _made(name, value) for name, value in keys.items()})
 
 
-#: What each technique is made of, in the order in which they act.
-_CLASSES: dict[str, Any] = {"boosting": Boosting, "unigram": UnigramBoost}
+#: What each technique is made of.
+_CLASSES: dict[str, Any] = {
+    "boosting": Boosting,
+    "unigram": UnigramBoost,
+    "rescoring": PhoneticRescoring,
+    "lookup": PronunciationLookup,
+    "variants": GraphemeVariants,
+}
 
 
 def _made(name: str, value: Any) -> Any:

@@ -64,21 +64,29 @@ class TokenWords:
         """Return the text of the tokens of one word."""
         return "".join(self.token_list[t] for t in tokens).replace(WORD_START, "")
 
-    def spans(self, tokens: Sequence[Token]) -> list[WordSpan]:
-        """Return the words of a hypothesis, without empty ones."""
-        groups: list[list[Token]] = []
+    def places(self, tokens: Sequence[int]) -> list[tuple[int, int]]:
+        """Return where each word's first token is, and the place after its last.
+
+        Words without any letter are none.
+        """
+        groups: list[list[int]] = []
         inside = False
-        for token in tokens:
-            kind = self.kinds[token.token]
+        for place, token in enumerate(tokens):
+            kind = self.kinds[token]
             if kind == SEPARATES:
                 inside = False
                 continue
             if kind == BEGINS or not inside:
                 groups.append([])
-            groups[-1].append(token)
+            groups[-1].append(place)
             inside = True
-        words = [
-            WordSpan(self.text([t.token for t in g]), g[0].frame, g[-1].frame + 1)
-            for g in groups
+        found = [(group[0], group[-1] + 1) for group in groups]
+        return [(a, b) for a, b in found if self.text(tokens[a:b])]
+
+    def spans(self, tokens: Sequence[Token]) -> list[WordSpan]:
+        """Return the words of a hypothesis, without empty ones."""
+        ids = [token.token for token in tokens]
+        return [
+            WordSpan(self.text(ids[a:b]), tokens[a].frame, tokens[b - 1].frame + 1)
+            for a, b in self.places(ids)
         ]
-        return [word for word in words if word.text]

@@ -1,0 +1,291 @@
+"""Pronunciation lookup: a doubtful word that sounds exactly like a name becomes it."""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from espnet_dynlook.search.ctc_beam import Hypothesis
+from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.phone_alignment import Way, align_words, ctc_scores
+from espnet_dynlook.search.rewriting import distinct, rewritten
+from espnet_dynlook.search.spoken_units import SpokenUnits, Unit
+from espnet_dynlook.search.token_words import TokenWords
+
+#: The key of ``Hypothesis.parts``.
+PART = "lookup"
+
+
+@dataclass(frozen=True)
+class PronunciationLookup:
+    """Which words are looked up by their sound, and how much that counts.
+
+    The words of a hypothesis are aligned with the phone posteriors, which gives their
+    boundaries. What was heard between the boundaries of one word or of several
+    neighbours, the labels of the best phone path there, is looked up among the
+    pronunciations of the catalog; so is the pronunciation that the alignment took. A
+    span that has a doubtful word and matches an entry exactly is replaced by it, if
+    ``weight`` for each of its phones makes up for what the tokens lose,
+    ``log P(tokens of the entry) - log P(tokens of the span)``, summed over CTC paths in
+    the frames of the span. The sum of both, which is above 0, is its share of the
+    score. The language model is not asked: it does not know names.
+
+    A word is doubtful that is rare (``counts``), unknown (to a language model of words)
+    or unsure (``confidence``). Words of entries never are. Of several entries with the
+    same sound the one with the largest weight is taken, then that with the largest
+    token score, then the likelier one for the language model, then the first one in
+    the order of the texts. Of spans that overlap, the one with the largest share.
+    After https://arxiv.org/abs/2210.09510; rules and numbers are our own.
+
+    Attributes:
+        weight: Of a phone that matches, in nats; 0: off.
+        confidence: A word is unsure if a token of it has a lower probability in the
+            frame that emitted it.
+        counts: File of training words, ``word count`` a line; None: no word is rare.
+        rare: A word is rare up to this count; one that is not in the file has none.
+        span: At most so many words become one entry.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    weight: float = 1.0
+    confidence: float = 0.9
+    counts: str | None = None
+    rare: int = 2
+    span: int = 3
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise ValueError(f"weight={self.weight} of lookup must be 0 or more")
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"confidence={self.confidence} of lookup: a probability")
+        if self.rare < 0:
+            raise ValueError(f"rare={self.rare} of lookup must be 0 or more")
+        if self.span < 1:
+            raise ValueError(f"span={self.span} of lookup must be 1 or more words")
+        if self.counts is not None:
+            read_counts(str(self.counts))  # what is wrong with it is said now
+
+    def is_known_rare(self, word: str, lm: NgramLM | None) -> bool:
+        """Tell whether a word is rare or unknown, whatever was heard."""
+        if self.counts is not None:
+            if read_counts(str(self.counts)).get(word, 0) <= self.rare:
+                return True
+        return lm is not None and lm.unit == "word" and not lm.model.knows(word)
+
+
+@functools.lru_cache(maxsize=4)
+def read_counts(path: str) -> dict[str, int]:
+    """Read a file of words with their counts, as ``word count`` or ``word<tab>count``.
+
+    Raises:
+        ValueError: It is no file, or a line is not like that.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"counts={path} of lookup is no file")
+    found = {}
+    for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            word, count = line.split()
+            found[word] = int(count)
+        except ValueError:
+            raise ValueError(
+                f"{path}:{number}: {line!r} is not a word and its count"
+            ) from None
+    return found
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Words that sound like an entry.
+
+    Attributes:
+        start: The first of them.
+        end: The one after the last.
+        entry: Number of the entry.
+        tokens: That are written then.
+        share: What the hypothesis gets for it, in nats.
+    """
+
+    start: int
+    end: int
+    entry: int
+    tokens: tuple[int, ...]
+    share: float
+
+
+class Lookup:
+    """Looks the words of hypotheses up, for one catalog.
+
+    Args:
+        options: Of the technique.
+        units: Knows how words are said, and the catalog.
+        token_ids: Of every segmentation of every entry.
+        words: Of the model's tokens.
+        lm: For words that it does not know; None: none.
+        blank: Index of the blank, in both lists.
+    """
+
+    def __init__(
+        self,
+        options: PronunciationLookup,
+        units: SpokenUnits,
+        token_ids: Sequence[Sequence[Sequence[int]]],
+        words: TokenWords,
+        lm: NgramLM | None = None,
+        blank: int = 0,
+    ):
+        self.options, self.units, self.words = options, units, words
+        self.lm, self.blank = lm, blank
+        self.token_ids = token_ids
+        self._sounds: dict[Way, list[int]] | None = None
+
+    @property
+    def sounds(self) -> dict[Way, list[int]]:
+        """Entries by each of their pronunciations."""
+        if self._sounds is None:
+            self._sounds = {}
+            self.units.catalog.all_pronunciations()  # at once: much faster
+            for number in range(len(self.units.catalog)):
+                for way in self.units.entry(number):
+                    self._sounds.setdefault(way, []).append(number)
+        return self._sounds
+
+    def __call__(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        log_probs: torch.Tensor,
+        phone_log_probs: torch.Tensor,
+    ) -> list[Hypothesis]:
+        """Return the hypotheses with their words looked up, the best first.
+
+        Args:
+            hypotheses: The best first.
+            log_probs: Of the tokens (T, V).
+            phone_log_probs: (T', P).
+        """
+        if self.options.weight == 0:
+            return list(hypotheses)
+        self.units.prepare([[word.text for word in one.words] for one in hypotheses])
+        found, changed = [], False
+        for one in hypotheses:
+            swaps = self.replacements(one, log_probs, phone_log_probs)
+            changed |= bool(swaps)
+            for swap in sorted(swaps, key=lambda swap: -swap.start):
+                one = rewritten(one, swap.start, swap.end, swap.tokens, self.words)
+            share = sum(swap.share for swap in swaps)
+            parts = one.parts | {PART: share}
+            found.append(replace(one, score=one.score + share, parts=parts))
+        return distinct(found) if changed else found
+
+    def replacements(
+        self, one: Hypothesis, log_probs: torch.Tensor, phone_log_probs: torch.Tensor
+    ) -> list[Replacement]:
+        """Return what becomes of a hypothesis's words; spans do not overlap."""
+        units = self.units([word.text for word in one.words])
+        doubtful = self.doubtful(one, log_probs)
+        if not any(unit.entry is None and doubtful[unit.start] for unit in units):
+            return []
+        if not all(unit.ways for unit in units):
+            return []  # a word that nobody can pronounce: its boundaries are unknown
+        said = align_words(phone_log_probs, [unit.ways for unit in units], self.blank)
+        if said is None:
+            return []
+        heard = heard_phones(phone_log_probs, self.blank)
+        found = []
+        for a in range(len(units)):
+            for b in range(a + 1, min(a + self.options.span, len(units)) + 1):
+                some = units[a:b]
+                if any(unit.entry is not None for unit in some):
+                    break
+                if not any(doubtful[unit.start] for unit in some):
+                    continue
+                after = said[a - 1].end if a else 0
+                before = said[b].start if b < len(said) else len(phone_log_probs)
+                sounds = {
+                    tuple(p for p, frame in heard if after <= frame < before),
+                    tuple(phone for word in said[a:b] for phone in word.way),
+                }
+                swap = self._best(one, some, sounds, log_probs)
+                if swap is not None and swap.share > 0:
+                    found.append(swap)
+        chosen: list[Replacement] = []
+        for swap in sorted(found, key=lambda swap: (-swap.share, swap.start)):
+            if all(swap.end <= o.start or swap.start >= o.end for o in chosen):
+                chosen.append(swap)
+        return chosen
+
+    def doubtful(self, one: Hypothesis, log_probs: torch.Tensor) -> list[bool]:
+        """Tell which words of a hypothesis are rare, unknown or unsure."""
+        least = math.log(self.options.confidence) if self.options.confidence else None
+        found = []
+        for (a, b), word in zip(self.words.places(one.tokens), one.words, strict=True):
+            values = log_probs[one.frames[a:b], one.tokens[a:b]]
+            unsure = least is not None and float(values.min()) < least
+            found.append(unsure or self.options.is_known_rare(word.text, self.lm))
+        return found
+
+    def _best(
+        self,
+        one: Hypothesis,
+        units: Sequence[Unit],
+        sounds: set[Way],
+        log_probs: torch.Tensor,
+    ) -> Replacement | None:
+        """Return the entry that units become; None: nothing sounds like them."""
+        entries = {n: way for way in sorted(sounds) for n in self.sounds.get(way, ())}
+        if not entries:
+            return None
+        start, end = units[0].start, units[-1].end
+        places = self.words.places(one.tokens)
+        first, last = places[start][0], places[end - 1][1]
+        begin = one.frames[first - 1] + 1 if first else 0
+        stop = one.frames[last] if last < len(one.tokens) else len(log_probs)
+        paths = [one.tokens[first:last]]
+        owners = [-1]
+        for entry in entries:
+            for path in self.token_ids[entry]:
+                paths.append(list(path))
+                owners.append(entry)
+        scores = ctc_scores(log_probs[begin:stop], paths, self.blank)
+        best: tuple[tuple[float, float, float, int], int] | None = None
+        catalog = self.units.catalog
+        for n, (entry, score) in enumerate(zip(owners, scores, strict=True)):
+            if entry < 0 or score == -math.inf:
+                continue
+            known = self._language(catalog.entries[entry].words)
+            rule = (catalog.entries[entry].weight, score, known, -entry)
+            if best is None or rule > best[0]:
+                best = rule, n
+        if best is None or scores[0] == -math.inf:
+            return None
+        n = best[1]
+        phones = len(entries[owners[n]])
+        share = self.options.weight * phones + scores[n] - scores[0]
+        return Replacement(start, end, owners[n], tuple(paths[n]), share)
+
+    def _language(self, words: Sequence[str]) -> float:
+        """Return what the language model says of words at a beginning."""
+        if self.lm is None or self.lm.unit != "word":
+            return 0.0
+        state, total = self.lm.model.begin(), 0.0
+        for word in words:
+            score, state = self.lm.score(state, word)
+            total += score
+        return total
+
+
+def heard_phones(log_probs: torch.Tensor, blank: int = 0) -> list[tuple[int, int]]:
+    """Return the phones of the best path (T, P), with the first frame of each."""
+    found, last = [], blank
+    for frame, label in enumerate(log_probs.argmax(dim=1).tolist()):
+        if label != blank and label != last:
+            found.append((label, frame))
+        last = label
+    return found
