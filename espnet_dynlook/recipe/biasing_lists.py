@@ -155,13 +155,18 @@ def spelled_like(phrases: Iterable[str], texts: Iterable[str]) -> set[str]:
     return {phrase for phrase in spelled if phrase and not spelling.unknown(phrase)}
 
 
-def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
-    """Make the lists that the command line asks for.
+def sources(
+    args: argparse.Namespace, texts: Mapping[str, str]
+) -> tuple[Find, set[str]]:
+    """Return what finds the true phrases of a text, and the pool of distractors.
+
+    Args:
+        args: The options of ``add_sources``.
+        texts: Transcript by utterance.
 
     Raises:
-        DataError: A faulty file, options that do not go together, or a small pool.
+        DataError: A faulty file.
     """
-    texts = read_text(args.text)
     training = list(read_text(args.train_text).values()) if args.train_text else []
     rare: set[str] = set()
     if args.phrases:
@@ -190,14 +195,23 @@ def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
         )
     else:
         pool = rare.union(*map(find, texts.values()))
+    return find, pool
+
+
+def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
+    """Make the lists that the command line asks for.
+
+    Raises:
+        DataError: A faulty file, or a small pool.
+    """
+    texts = read_text(args.text)
+    find, pool = sources(args, texts)
     return make_lists(texts, find, pool, args.distractors, args.seed, args.without_true)
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """Return the parser of this command."""
-    parser = argparse.ArgumentParser(description="Make lists of names by utterance.")
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is true and what distractors are drawn from."""
     parser.add_argument("--text", required=True, help="Kaldi text to make lists for")
-    parser.add_argument("--output", required=True, help="file of four columns")
     parser.add_argument("--train_text", help="Kaldi text: what is not common in it")
     parser.add_argument("--common", help="file of common words: what is not in it")
     parser.add_argument("--phrases", help="file of phrases: what is in it")
@@ -223,9 +237,16 @@ def get_parser() -> argparse.ArgumentParser:
         help="file of phrases to draw distractors from; default: rare words of the "
         "training text (or --phrases, or names) and true ones of other utterances",
     )
+    parser.add_argument("--seed", type=int, default=0, help="of the distractors")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = argparse.ArgumentParser(description="Make lists of names by utterance.")
+    add_sources(parser)
+    parser.add_argument("--output", required=True, help="file of four columns")
     parser.add_argument("--distractors", type=int, default=100, help="an utterance")
     parser.add_argument("--without_true", action="store_true", help="distractors only")
-    parser.add_argument("--seed", type=int, default=0, help="of the distractors")
     return parser
 
 
@@ -247,10 +268,10 @@ def check(args: argparse.Namespace) -> None:
         faults.append("--cased_text: --train_text and --max_count go together")
     if args.max_count is not None and not args.train_text:
         faults.append("--max_count counts in --train_text, which is not given")
-    for name, low in (("distractors", 0), ("common_words", 0), ("max_count", 0)):
-        value = getattr(args, name)
-        if value is not None and value < low:
-            faults.append(f"--{name} {value}: must be {low} or more")
+    for name in ("distractors", "common_words", "max_count"):
+        value = getattr(args, name, None)
+        if value is not None and value < 0:
+            faults.append(f"--{name} {value}: must be 0 or more")
     if faults:
         raise DataError(faults)
 

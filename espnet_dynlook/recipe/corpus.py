@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_dynlook.recipe.data_dir import DataDir, write_data_dir
+from espnet_dynlook.recipe.data_dir import DataDir, write_atomic, write_data_dir
 
 
 class CorpusError(Exception):
     """A corpus is not what was expected; the message says what was looked for."""
+
+
+#: File of transcripts as they are written, beside ``text``.
+CASED = "text_cased"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Recording:
         path: The audio file.
         text: Transcript, upper case A-Z, apostrophe and single spaces.
         group: What must not straddle two sets, such as the prompt.
+        cased: Transcript as written, with punctuation; "" where that is not known.
     """
 
     utt: str
@@ -31,6 +36,7 @@ class Recording:
     path: Path
     text: str
     group: str
+    cased: str = ""
 
 
 def normalize_text(text: str) -> str:
@@ -100,6 +106,8 @@ def write_sets(
 ) -> None:
     """Write one Kaldi data directory for each set and say what is in it.
 
+    Where transcripts are known as written, they are in ``text_cased``.
+
     Args:
         folder: Where the directories go.
         sets: What goes into each of them.
@@ -129,6 +137,10 @@ def write_sets(
             extracted=features is not None,
         )
         write_data_dir(folder / name, data)
+        cased = {r.utt: " ".join(r.cased.split()) for r in recordings}
+        lines = [f"{utt} {cased[utt]}\n" for utt in sorted(cased) if cased[utt]]
+        if lines:
+            write_atomic(folder / name / CASED, "".join(lines))
         speakers = len({r.speaker for r in recordings})
         words = sum(len(r.text.split()) for r in recordings)
         print(

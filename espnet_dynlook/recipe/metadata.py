@@ -84,8 +84,9 @@ def read_metadata(
         elif row["utt"] in splits:
             faults.append(f"{place}: utterance {row['utt']} is there twice")
         else:
+            cased = row.get("raw_text") or ""
             recordings.append(
-                Recording(row["utt"], name, path.absolute(), text, row[group])
+                Recording(row["utt"], name, path.absolute(), text, row[group], cased)
             )
             splits[row["utt"]] = row["split"]
     raise_faults(faults)

@@ -65,8 +65,9 @@ def _read_voice(folder: Path, faults: list[str]) -> list[Recording]:
             faults.append(f'{place}: expected ( NAME "TEXT" ), found {line!r}')
             continue
         path = folder / "wav" / f"{match['prompt']}.wav"
+        cased = match["text"].replace('\\"', "")
         try:
-            text = normalize_text(match["text"].replace('\\"', ""))
+            text = normalize_text(cased)
         except ValueError as error:
             faults.append(f"{place}: {error}")
             continue
@@ -77,5 +78,7 @@ def _read_voice(folder: Path, faults: list[str]) -> list[Recording]:
         else:
             utt = f"{speaker}_{match['prompt']}"
             prompt = match["prompt"]
-            recordings.append(Recording(utt, speaker, path.absolute(), text, prompt))
+            recordings.append(
+                Recording(utt, speaker, path.absolute(), text, prompt, cased)
+            )
     return recordings
