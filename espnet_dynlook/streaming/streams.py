@@ -11,6 +11,7 @@ import torch
 
 from espnet_dynlook.search.incremental import Search
 from espnet_dynlook.streaming.endpoint import Endpoint
+from espnet_dynlook.streaming.names import Names
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.streaming.transcript import Partial, Result, Transcript
 from espnet_dynlook.streaming.words import WordReader
@@ -34,6 +35,9 @@ class Source(Protocol):
     def samples_of(self, audio: Any) -> torch.Tensor:
         """Return samples (N,) of audio in any form."""
 
+    def names_of(self, names: Any) -> Names:
+        """Return a list of names as streams have it."""
+
 
 class Streams:
     """Several streams of one recogniser: they begin, pause and end on their own.
@@ -42,18 +46,24 @@ class Streams:
         recognizer: Whose.
         number: How many.
         endpoint: Where they are cut into utterances; None: nowhere.
+        names: What each is given to begin with, as ``set_names`` takes it.
     """
 
     def __init__(
-        self, recognizer: Source, number: int, endpoint: Endpoint | None = None
+        self,
+        recognizer: Source,
+        number: int,
+        endpoint: Endpoint | None = None,
+        names: Sequence[Any] | None = None,
     ):
         if number < 1:
             raise ValueError(f"{number} streams: give at least 1")
         self.recognizer = recognizer
+        lists = [recognizer.names_of(one) for one in names or [None] * number]
         rules = None
         if endpoint is not None:
             rules = endpoint.rules(1000.0 * recognizer.period)
-        self.state = recognizer.pipeline.begin(number, rules)
+        self.state = recognizer.pipeline.begin(number, rules, lists)
         # Of the utterance that each stream is in.
         self.transcripts = [Transcript(recognizer.words) for _ in range(number)]
         self.waits = [array.array("l") for _ in range(number)]
@@ -98,8 +108,22 @@ class Streams:
         found = self._step(packets, [n == stream for n in range(len(packets))])
         return self._last(stream, found[stream][1])
 
+    def set_names(self, stream: int, names: Any) -> None:
+        """Give a stream another list, in the middle of speech too.
+
+        It counts from the next frame on that comes out of the encoder. What is stable
+        stays as it is; what is not may still become a name of the new list.
+
+        Args:
+            stream: Its number.
+            names: As for ``Recognizer.transcribe``; None: no names any more.
+        """
+        self._check(stream)
+        found = self.recognizer.names_of(names)
+        self.state = self.recognizer.pipeline.renamed(self.state, stream, found)
+
     def reset(self, stream: int) -> None:
-        """Let a stream begin anew: it equals a fresh one."""
+        """Let a stream begin anew: it equals a fresh one with its names."""
         self._check(stream)
         chosen = [n == stream for n in range(len(self.waits))]
         self.state = self.recognizer.pipeline.restart(self.state, chosen)
@@ -163,10 +187,13 @@ class Stream:
     Args:
         recognizer: Whose.
         endpoint: Where it is cut into utterances; None: nowhere.
+        names: What it is given to begin with, as ``set_names`` takes it.
     """
 
-    def __init__(self, recognizer: Source, endpoint: Endpoint | None = None):
-        self._streams = Streams(recognizer, 1, endpoint)
+    def __init__(
+        self, recognizer: Source, endpoint: Endpoint | None = None, names: Any = None
+    ):
+        self._streams = Streams(recognizer, 1, endpoint, [names])
 
     def push(self, samples: Any) -> Partial:
         """Take in samples (N,) in +-1, any number of them.
@@ -180,6 +207,10 @@ class Stream:
         """End the stream, with the last samples where there are any."""
         return self._streams.finish([samples])[0]
 
+    def set_names(self, names: Any) -> None:
+        """Give it another list, in the middle of speech too; as for ``Streams``."""
+        self._streams.set_names(0, names)
+
     def reset(self) -> None:
-        """Begin anew: equals a fresh stream."""
+        """Begin anew: equals a fresh stream with its names."""
         self._streams.reset(0)

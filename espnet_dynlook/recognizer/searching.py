@@ -1,0 +1,119 @@
+"""Which search a recogniser has, and what names can do in it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from espnet_dynlook.search.biased_decoder import BiasedDecoder
+from espnet_dynlook.search.incremental import GreedyCTC, Search
+from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.techniques import Techniques
+from espnet_dynlook.search.transducer import GreedyTransducer
+from espnet_dynlook.search.transducer_beam import TransducerBeam
+
+#: Hypotheses where a language model or techniques are given, and nothing else is said.
+BEAM = 50
+#: Without those: nothing is left out but what is hopeless, and the best words do not
+#: wait long for the worst hypothesis that is kept.
+PLAIN: dict[str, Any] = {
+    "candidates": 20,
+    "token_threshold": -math.inf,
+    "beam_threshold": 5.0,
+    "blank_threshold": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Searching:
+    """A recogniser's search.
+
+    Attributes:
+        plain: What it knows before the first frame.
+        decoder: Of CTC, where it is no greedy search.
+        told: Whether the search is told of names.
+    """
+
+    plain: Search
+    decoder: BiasedDecoder | None
+    told: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it needs all of an utterance at once, with its phones."""
+        return self.decoder is not None and self.decoder.needs_phones
+
+
+def searching_of(
+    model: Any,
+    beam: int | None,
+    lm: NgramLM | None,
+    techniques: Techniques | None,
+    adapted: bool,
+) -> Searching:
+    """Return the search for a model.
+
+    Args:
+        model: ESPnet's ASR model.
+        beam: Hypotheses that are kept, 1 being greedy; None: 1, or ``BEAM`` with a
+            language model or techniques.
+        lm: Of words; None: none.
+        techniques: Of the decoder for names; None: boosting, if there is no adapter.
+        adapted: Whether there is an adapter.
+
+    Raises:
+        ValueError: values do not go together, or a technique lacks what it needs.
+    """
+    asks = lm is not None or techniques is not None
+    if beam is None:
+        beam = BEAM if asks else 1
+    if beam < 1:
+        raise ValueError(f"beam={beam} must be at least 1")
+    if model.use_transducer_decoder:
+        if asks:
+            what = "lm" if techniques is None else "techniques"
+            raise ValueError(
+                f"{what} acts in the search of a CTC head, and this model is a "
+                "transducer: leave it out; names act through an adapter alone"
+            )
+        networks = (model.decoder, model.joint_network)
+        search: Search = GreedyTransducer(*networks, model.blank_id)
+        if beam != 1:
+            search = TransducerBeam(*networks, beam, model.blank_id)
+        return Searching(search, None, False)
+    if beam == 1 and not asks:
+        return Searching(GreedyCTC(model.blank_id), None, False)
+    if techniques is None:
+        techniques = Techniques(boosting=None) if adapted else Techniques()
+        told = not adapted
+    else:
+        told = True
+    decoder = BiasedDecoder(
+        model.token_list,
+        beam,
+        lm,
+        techniques,
+        blank=model.blank_id,
+        **({} if asks else PLAIN),
+    )
+    if decoder.needs_phones and getattr(model, "phones", None) is None:
+        raise ValueError(
+            "techniques: rescoring and lookup read phones, and this model has no phone "
+            "head: train it with phone_ctc_layer and phone_ctc_weight, or set them to "
+            "null"
+        )
+    return Searching(decoder.search.begin(None), decoder, told)
+
+
+def refusal_of(searching: Searching, model: Any, adapted: bool) -> str:
+    """Say why names would have no effect, and what to change; "" if they have."""
+    if searching.told or adapted:
+        return ""
+    if model.use_transducer_decoder:
+        return (
+            "names act on a transducer through an adapter alone, and none was given: "
+            "give adapter_config and adapter_file"
+        )
+    return (
+        "names have no effect on a greedy search (beam=1): give a beam, such as "
+        f"beam={BEAM}, or an adapter"
+    )
