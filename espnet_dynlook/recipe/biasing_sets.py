@@ -1,7 +1,9 @@
 """Make the lists of a set at several sizes, with and without what is true.
 
 What is true, and what distractors are drawn from, is said by the options of
-``recipe.biasing_lists``, or by lists that somebody has published. Command::
+``recipe.biasing_lists``, or by lists that somebody has published; ``--train_text`` is
+not read where something else says what is true. Words of CMUdict fill a small pool.
+Command::
 
     python -m espnet_dynlook.recipe.biasing_sets --text dump/raw/test/text \
         --train_text dump/raw/train/text --sizes "0 100 1000" --prefix data/lists/test
@@ -121,6 +123,8 @@ def make(args: argparse.Namespace, sizes: list[int]) -> dict[int, Lists]:
             return true[" ".join(text.split())]
 
     else:
+        if args.common or args.phrases:
+            args.train_text = None  # a recipe gives it for all kinds of lists
         biasing_lists.check(args)
         find, pool = sources(args, texts)
     pool = filled(pool, texts, max(sizes))

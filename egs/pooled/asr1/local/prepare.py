@@ -18,6 +18,12 @@ sentence is also one of a held-out set.
 The test sets are the corpora's own: data/test_other, data/test_kathleen and
 data/test_so762. Speakers get the corpus's name in front, so that statistics over
 clusters of speakers can tell them apart; utterances keep their identifiers.
+
+data/local/names has names to draw distractors from: those of the lists that come with
+arctic_kathleen (biasing_names.test.tsv), and words with capitals inside its sentences;
+words of the test sets are left out. --hold_out_names N takes N of them that training
+says out of it: data/train_names and data/tune_names divide data/train, with every
+utterance of their sentences in the second.
 """
 
 import argparse
@@ -28,16 +34,21 @@ from pathlib import Path
 from librispeech import VALID_FRACTION, hold_out_dev, read_part
 from so762 import read_so762
 
+from espnet_dynlook.biasing.lists import read_lists
 from espnet_dynlook.recipe.corpus import (
     CorpusError,
     Recording,
     split_off,
     write_sets,
 )
-from espnet_dynlook.recipe.data_dir import DataError
+from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.hold_out_names import hold_out_names, stems, words_of_names
 from espnet_dynlook.recipe.metadata import read_metadata
+from espnet_dynlook.recipe.names import names_by_capitals
 
 Sets = dict[str, list[Recording]]
+TESTS = ("test_other", "test_kathleen", "test_so762")
+MOST_UTTERANCES = 20  # of a name that is held out
 
 
 def read_librispeech(folder: Path, seed: int) -> Sets:
@@ -100,6 +111,23 @@ def pool(corpora: dict[str, Sets]) -> tuple[Sets, list[Recording]]:
     return sets, left_out
 
 
+def pool_of_names(sets: Sets, lists: Path) -> set[str]:
+    """Return names that no test set says.
+
+    Args:
+        sets: All sets.
+        lists: Of names by utterance; may be missing.
+    """
+    cased = (r.cased for r in sets["train"])
+    names = {name.upper() for name in names_by_capitals(cased)}
+    if lists.is_file():
+        names |= {name for one in read_lists(lists).values() for name in one.phrases}
+    said = {
+        w for n, part in sets.items() if n in TESTS for r in part for w in stems(r.text)
+    }
+    return words_of_names(names) - said
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
@@ -108,6 +136,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--speech", type=Path, required=True, help="the three corpora")
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--seed", type=int, default=1, help="of what is held out")
+    parser.add_argument(
+        "--hold_out_names", type=int, default=0, metavar="N", help="to tune lists on"
+    )
     args = parser.parse_args(argv)
     folder: Path = args.speech
     try:
@@ -126,6 +157,20 @@ def main(argv: list[str] | None = None) -> None:
         )
         write_sets(args.data, sets)
         print(f"{len(left_out)} training utterances left out: their sentences are held")
+        data: Path = args.data
+        names = pool_of_names(sets, table / "biasing_names.test.tsv")
+        lines = "".join(f"{name}\n" for name in sorted(names))
+        write_atomic(data / "local" / "names", lines)
+        if args.hold_out_names:
+            hold_out_names(
+                data / "train",
+                data / "train_names",
+                data / "tune_names",
+                names,
+                args.hold_out_names,
+                args.seed,
+                MOST_UTTERANCES,
+            )
     except (CorpusError, DataError, ValueError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
