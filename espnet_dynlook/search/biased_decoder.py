@@ -159,11 +159,11 @@ class BiasedDecoder:
         Raises:
             ValueError: a technique is on that needs the whole utterance.
         """
-        variants = self.techniques.variants
+        some = self.techniques
         on = {
-            "rescoring": self.techniques.rescoring is not None,
-            "lookup": self.techniques.lookup is not None,
-            "variants": variants is not None and variants.number > 0,
+            "rescoring": some.rescoring is not None and some.rescoring.weight > 0,
+            "lookup": some.lookup is not None and some.lookup.weight > 0,
+            "variants": some.variants is not None and some.variants.number > 0,
         }
         late = [name for name, is_on in on.items() if is_on]
         if late:

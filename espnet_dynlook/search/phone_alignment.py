@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 
 from espnet_dynlook.search.alignment import frames_needed
+from espnet_dynlook.search.compiled import compiled
 
 #: Phones of one way to say a word, as rows of the phone head.
 Way = tuple[int, ...]
@@ -75,7 +75,7 @@ def align_words(
     ]
 
 
-@numba.njit(cache=True)
+@compiled
 def _viterbi(rows, phones, starts, ends, blank):
     """Return the state of every frame on the best path; nothing: there is none.
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +23,8 @@ PART = "lookup"
 class PronunciationLookup:
     """Which words are looked up by their sound, and how much that counts.
 
-    The words of a hypothesis are aligned with the phone posteriors, which gives their
-    boundaries. What was heard between the boundaries of one word or of several
+    The words of the best hypothesis are aligned with the phone posteriors, which gives
+    their boundaries. What was heard between the boundaries of one word or of several
     neighbours, the labels of the best phone path there, is looked up among the
     pronunciations of the catalog; so is the pronunciation that the alignment took. A
     span that has a doubtful word and matches an entry exactly is replaced by it, if
@@ -163,26 +163,28 @@ class Lookup:
         log_probs: torch.Tensor,
         phone_log_probs: torch.Tensor,
     ) -> list[Hypothesis]:
-        """Return the hypotheses with their words looked up, the best first.
+        """Return the hypotheses with the words of the best one looked up.
+
+        The others stay as they are: with a doubtful word in place of a sure one, they
+        would get a name past the guard.
 
         Args:
             hypotheses: The best first.
             log_probs: Of the tokens (T, V).
             phone_log_probs: (T', P).
         """
-        if self.options.weight == 0:
+        if self.options.weight == 0 or not hypotheses:
             return list(hypotheses)
-        self.units.prepare([[word.text for word in one.words] for one in hypotheses])
-        found, changed = [], False
-        for one in hypotheses:
-            swaps = self.replacements(one, log_probs, phone_log_probs)
-            changed |= bool(swaps)
-            for swap in sorted(swaps, key=lambda swap: -swap.start):
-                one = rewritten(one, swap.start, swap.end, swap.tokens, self.words)
-            share = sum(swap.share for swap in swaps)
-            parts = one.parts | {PART: share}
-            found.append(replace(one, score=one.score + share, parts=parts))
-        return distinct(found) if changed else found
+        one, *others = hypotheses
+        self.units.prepare([[word.text for word in one.words]])
+        swaps = self.replacements(one, log_probs, phone_log_probs)
+        if not swaps:
+            return list(hypotheses)
+        for swap in sorted(swaps, key=lambda swap: -swap.start):
+            one = rewritten(one, swap.start, swap.end, swap.tokens, self.words)
+        share = sum(swap.share for swap in swaps)
+        one = replace(one, score=one.score + share, parts=one.parts | {PART: share})
+        return distinct([one, *others])
 
     def replacements(
         self, one: Hypothesis, log_probs: torch.Tensor, phone_log_probs: torch.Tensor
@@ -190,10 +192,43 @@ class Lookup:
         """Return what becomes of a hypothesis's words; spans do not overlap."""
         units = self.units([word.text for word in one.words])
         doubtful = self.doubtful(one, log_probs)
-        if not any(unit.entry is None and doubtful[unit.start] for unit in units):
+        found = []
+        for start, end, entries in self.alike(
+            units, [doubtful[unit.start] for unit in units], phone_log_probs
+        ):
+            span = units[start].start, units[end - 1].end
+            swap = self._best(one, *span, entries, log_probs)
+            if swap is not None and swap.share > 0:
+                found.append(swap)
+        chosen: list[Replacement] = []
+        for swap in sorted(found, key=lambda swap: (-swap.share, swap.start)):
+            if all(swap.end <= o.start or swap.start >= o.end for o in chosen):
+                chosen.append(swap)
+        return chosen
+
+    def alike(
+        self,
+        units: Sequence[Unit],
+        doubtful: Sequence[bool],
+        phone_log_probs: torch.Tensor,
+    ) -> list[tuple[int, int, dict[int, Way]]]:
+        """Return which units sound like entries.
+
+        Args:
+            units: Of a hypothesis.
+            doubtful: Which of them may be replaced.
+            phone_log_probs: (T', P).
+
+        Returns:
+            The first unit, the one after the last, and the sound by entry. Nothing
+            where there is a word that nobody can pronounce, or too few frames: the
+            boundaries of words are unknown then.
+        """
+        free = [unit.entry is None for unit in units]
+        if not any(a and b for a, b in zip(free, doubtful, strict=True)):
             return []
         if not all(unit.ways for unit in units):
-            return []  # a word that nobody can pronounce: its boundaries are unknown
+            return []
         said = align_words(phone_log_probs, [unit.ways for unit in units], self.blank)
         if said is None:
             return []
@@ -201,10 +236,9 @@ class Lookup:
         found = []
         for a in range(len(units)):
             for b in range(a + 1, min(a + self.options.span, len(units)) + 1):
-                some = units[a:b]
-                if any(unit.entry is not None for unit in some):
+                if not free[b - 1]:
                     break
-                if not any(doubtful[unit.start] for unit in some):
+                if not any(doubtful[a:b]):
                     continue
                 after = said[a - 1].end if a else 0
                 before = said[b].start if b < len(said) else len(phone_log_probs)
@@ -212,14 +246,14 @@ class Lookup:
                     tuple(p for p, frame in heard if after <= frame < before),
                     tuple(phone for word in said[a:b] for phone in word.way),
                 }
-                swap = self._best(one, some, sounds, log_probs)
-                if swap is not None and swap.share > 0:
-                    found.append(swap)
-        chosen: list[Replacement] = []
-        for swap in sorted(found, key=lambda swap: (-swap.share, swap.start)):
-            if all(swap.end <= o.start or swap.start >= o.end for o in chosen):
-                chosen.append(swap)
-        return chosen
+                entries = {
+                    entry: way
+                    for way in sorted(sounds)
+                    for entry in self.sounds.get(way, ())
+                }
+                if entries:
+                    found.append((a, b, entries))
+        return found
 
     def doubtful(self, one: Hypothesis, log_probs: torch.Tensor) -> list[bool]:
         """Tell which words of a hypothesis are rare, unknown or unsure."""
@@ -234,15 +268,12 @@ class Lookup:
     def _best(
         self,
         one: Hypothesis,
-        units: Sequence[Unit],
-        sounds: set[Way],
+        start: int,
+        end: int,
+        entries: Mapping[int, Way],
         log_probs: torch.Tensor,
     ) -> Replacement | None:
-        """Return the entry that units become; None: nothing sounds like them."""
-        entries = {n: way for way in sorted(sounds) for n in self.sounds.get(way, ())}
-        if not entries:
-            return None
-        start, end = units[0].start, units[-1].end
+        """Return which of some entries words become; None: the frames fit none."""
         places = self.words.places(one.tokens)
         first, last = places[start][0], places[end - 1][1]
         begin = one.frames[first - 1] + 1 if first else 0

@@ -76,9 +76,8 @@ class SpokenUnits:
         while at < len(words):
             for end in range(min(len(words), at + self._longest), at, -1):
                 entry = self._entries.get(self.between.join(words[at:end]))
-                ways = () if entry is None else self.entry(entry)
-                if ways:
-                    found.append(Unit(at, end, ways, entry))
+                if entry is not None:
+                    found.append(Unit(at, end, self.entry(entry), entry))
                     at = end
                     break
             else:
