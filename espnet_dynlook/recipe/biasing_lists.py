@@ -161,7 +161,7 @@ def sources(
     """Return what finds the true phrases of a text, and the pool of distractors.
 
     Args:
-        args: The options of ``add_sources``.
+        args: The options of this command.
         texts: Transcript by utterance.
 
     Raises:
@@ -209,9 +209,11 @@ def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
     return make_lists(texts, find, pool, args.distractors, args.seed, args.without_true)
 
 
-def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is true and what distractors are drawn from."""
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = argparse.ArgumentParser(description="Make lists of names by utterance.")
     parser.add_argument("--text", required=True, help="Kaldi text to make lists for")
+    parser.add_argument("--output", required=True, help="file of four columns")
     parser.add_argument("--train_text", help="Kaldi text: what is not common in it")
     parser.add_argument("--common", help="file of common words: what is not in it")
     parser.add_argument("--phrases", help="file of phrases: what is in it")
@@ -237,16 +239,9 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         help="file of phrases to draw distractors from; default: rare words of the "
         "training text (or --phrases, or names) and true ones of other utterances",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the distractors")
-
-
-def get_parser() -> argparse.ArgumentParser:
-    """Return the parser of this command."""
-    parser = argparse.ArgumentParser(description="Make lists of names by utterance.")
-    add_sources(parser)
-    parser.add_argument("--output", required=True, help="file of four columns")
     parser.add_argument("--distractors", type=int, default=100, help="an utterance")
     parser.add_argument("--without_true", action="store_true", help="distractors only")
+    parser.add_argument("--seed", type=int, default=0, help="of the distractors")
     return parser
 
 
@@ -269,7 +264,7 @@ def check(args: argparse.Namespace) -> None:
     if args.max_count is not None and not args.train_text:
         faults.append("--max_count counts in --train_text, which is not given")
     for name in ("distractors", "common_words", "max_count"):
-        value = getattr(args, name, None)
+        value = getattr(args, name)
         if value is not None and value < 0:
             faults.append(f"--{name} {value}: must be 0 or more")
     if faults:

@@ -17,6 +17,8 @@ CASED = {
     "a-3": "In Hawaii they sat",
 }
 TRAIN = {"t-1": "THE CAT MET PHILIP", "t-2": "THE CAT SAT IN THEY", "t-3": "UNKNOWN"}
+STEELS = [{"STEELS"}, set(), set()]
+UNSEEN = [{"STEELS"}, set(), {"HAWAII"}]
 
 
 def table(path, entries):
@@ -27,18 +29,20 @@ def table(path, entries):
 
 @pytest.fixture
 def make(tmp_path):
-    """Return a function that runs a recipe's script, and returns lists by their end."""
+    """Return a function that runs a recipe's script as the driver does."""
 
-    def start(recipe, *before, name="test", sizes="0 3", texts=TEXTS, code=0, data=""):
+    def start(recipe, *options, name="test", number=3, texts=TEXTS, data="", code=0):
         for link in ("local", "path.sh", "utils"):
             if not (tmp_path / link).exists():
                 (tmp_path / link).symlink_to(EGS / recipe / "asr1" / link)
+        output = tmp_path / "lists.tsv"
         done = subprocess.run(
             [
-                *("local/biasing_lists.sh", *before, name),
+                "local/biasing_lists.sh",
                 *("--text", table(tmp_path / "dump" / name / "text", texts)),
-                *("--train_text", table(tmp_path / "dump" / "train" / "text", TRAIN)),
-                *("--prefix", f"lists/{name}", "--sizes", sizes),
+                *("--distractors", str(number), "--seed", "0", "--output", str(output)),
+                *("--train_text", table(tmp_path / "data" / "train" / "text", TRAIN)),
+                *options,
             ],
             cwd=tmp_path,
             env=os.environ | {"DYNLOOK_DATA": str(data)},
@@ -47,8 +51,7 @@ def make(tmp_path):
         )
         assert done.returncode == code, done.stderr
         start.err = done.stderr
-        files = (tmp_path / "lists").glob(f"{name}.*.tsv")
-        return {f.name.removeprefix(f"{name}."): read_lists(f) for f in files}
+        return read_lists(output) if code == 0 else None
 
     return start
 
@@ -57,87 +60,84 @@ def true_of(lists):
     return [set(one.true) for one in lists.values()]
 
 
-def published(path, true, texts=TEXTS, distractors=("P", "Q", "R")):
+def distractors(one):
+    return set(one.phrases) - set(one.true)
+
+
+def published(path, true):
     """Write lists in the benchmark's format; ``true`` by utterance."""
     lists = {}
-    for utt, text in texts.items():
+    for utt, text in TEXTS.items():
         said = tuple(true.get(utt, ()))
-        lists[utt] = BiasingList(text, said, (*said, *distractors))
+        lists[utt] = BiasingList(text, said, (*said, "P", "Q", "R"))
     content = format_lists(lists).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return lists
 
 
-def test_names_of_arctic_are_those_that_training_never_says(make, tmp_path):
+def test_arctic_has_names_that_training_never_says(make, tmp_path):
     table(tmp_path / "data" / "test" / "text_cased", CASED)
-    made = make("arctic")
-    assert true_of(made["3.tsv"]) == [{"STEELS"}, set(), {"HAWAII"}]
-    assert true_of(made["3.without.tsv"]) == [set()] * 3
-    made = make("arctic", "--kind", "words")
-    assert true_of(made["3.tsv"]) == [{"STEELS"}, set(), {"HAWAII"}]
+    assert true_of(make("arctic")) == UNSEEN
+    phrases = tmp_path / "phrases"
+    phrases.write_text("SAT\nP\nQ\nR\n")  # what a user says goes before the recipe's
+    made = make("arctic", "--phrases", str(phrases))
+    assert true_of(made) == [set(), {"SAT"}, {"SAT"}]
     make("arctic", "--kind", "verbs", code=2)
     assert "--kind verbs: must be names or words" in make.err
 
 
-def test_words_of_an4_come_with_a_dictionary(make):
-    made = make("an4", sizes="30")
-    assert true_of(made["30.tsv"])[1] == {"THE", "CAT", "SAT"}
-    assert all(len(set(o.phrases) - set(o.true)) == 30 for o in made["30.tsv"].values())
+def test_an4_has_rare_words_and_a_dictionary(make):
+    made = make("an4", number=30)
+    assert true_of(made)[1] == {"THE", "CAT", "SAT"}
+    assert all(len(distractors(one)) == 30 for one in made.values())
 
 
-@pytest.mark.parametrize("layout", ["benchmark", "flat"])
-def test_librispeech_has_published_lists_for_its_sets(make, tmp_path, layout):
-    lists = tmp_path / "benchmark"
-    words, ref, ending = lists / "words", lists / "ref", ""
-    if layout == "flat":
-        words = ref = lists = tmp_path / "data" / "lists"
-    before = "fbai_" if layout == "flat" else ""
-    ending = ".gz" if layout == "flat" else ""
+@pytest.mark.parametrize("flat", [False, True])
+def test_librispeech_takes_published_lists(make, tmp_path, flat):
+    folder = tmp_path / "corpora" / "lists"
+    before, end = ("fbai_", ".gz") if flat else ("", "")
+    ref, words = (folder, folder) if flat else (folder / "ref", folder / "words")
     given = published(
-        ref / f"{before}test-other.biasing_100.tsv{ending}", {"a-1": ["STEELS"]}
+        ref / f"{before}test-other.biasing_100.tsv{end}", {"a-1": ["STEELS"]}
     )
-    for name, content in (
-        ("common_words_5k.txt", "the\ncat\nsat\nin\nthey\nmet\n"),
-        ("all_rare_words.txt", "".join(f"rare{c}\n" for c in "abcdefghijkl")),
+    words.mkdir(exist_ok=True)
+    for name, some in (
+        ("common_words_5k.txt", "the cat sat in they met"),
+        ("all_rare_words.txt", " ".join(f"rare{c}" for c in "abcdefghijkl")),
     ):
-        words.mkdir(exist_ok=True)
-        path = words / f"{before}{name}{ending}"
-        path.write_bytes(gzip.compress(content.encode()) if ending else b"")
-        if not ending:
-            path.write_text(content)
-    options = [] if layout == "flat" else ["--lists", str(lists)]
-    data = tmp_path / "data" if layout == "flat" else ""
-    made = make("librispeech", *options, name="test_other", sizes="3 5", data=data)
-    assert made["3.tsv"] == given
-    assert true_of(made["5.tsv"]) == [{"STEELS"}, set(), set()]
-    assert set(made["5.tsv"]["a-2"].phrases) <= {f"RARE{c}" for c in "ABCDEFGHIJKL"}
-    made = make("librispeech", *options, name="dev", data=data)
-    assert true_of(made["3.tsv"]) == [{"PHILIP", "STEELS"}, set(), {"HAWAII"}]
+        content = some.replace(" ", "\n").encode()
+        path = words / f"{before}{name}{end}"
+        path.write_bytes(gzip.compress(content) if flat else content)
+    options = [] if flat else ["--lists", str(folder)]
+    where = {"data": tmp_path / "corpora" if flat else ""}
+    assert make("librispeech", *options, name="test_other", **where) == given
+    made = make("librispeech", *options, name="test_other", number=5, **where)
+    assert true_of(made) == STEELS
+    assert all(p.startswith("RARE") for one in made.values() for p in distractors(one))
+    made = make("librispeech", *options, name="dev", **where)
+    assert true_of(made) == [{"PHILIP", "STEELS"}, set(), {"HAWAII"}]
 
 
 def test_librispeech_without_lists_goes_by_frequency(make, tmp_path):
-    made = make("librispeech", name="test_other")
-    assert true_of(made["3.tsv"]) == [{"STEELS"}, set(), {"HAWAII"}]
+    assert true_of(make("librispeech", name="test_other")) == UNSEEN
     make("librispeech", "--lists", str(tmp_path / "none"), code=1)
     assert "none: no such folder" in make.err
 
 
-def test_pooled_takes_the_lists_of_each_corpus(make, tmp_path):
-    for name, path in (
-        ("test_other", "LibriSpeech/test-other.biasing_100.tsv"),
-        ("test_so762", "so762_adults/biasing_100.test.tsv"),
-        ("test_kathleen", "arctic_kathleen/biasing_names.test.tsv"),
-    ):
-        given = published(tmp_path / "speech" / path, {"a-1": ["STEELS"]})
-        made = make("pooled", name=name, data=tmp_path / "speech")
-        assert made["3.tsv"] == given
-    given = published(
-        tmp_path / "speech/arctic_kathleen/biasing_100.test.tsv", {"a-2": ["CAT"]}
-    )
-    options = ("--kind", "words", "--lists", str(tmp_path / "speech"))
-    made = make("pooled", *options, name="test_kathleen")
-    assert made["3.tsv"] == given
+@pytest.mark.parametrize(
+    ("name", "kind", "file"),
+    [
+        ("test_other", "names", "LibriSpeech/test-other.biasing_100.tsv"),
+        ("test_so762", "words", "so762_adults/biasing_100.test.tsv"),
+        ("test_kathleen", "names", "arctic_kathleen/biasing_names.test.tsv"),
+        ("test_kathleen", "words", "arctic_kathleen/biasing_100.test.tsv"),
+    ],
+)
+def test_pooled_takes_the_lists_of_each_corpus(make, tmp_path, name, kind, file):
+    given = published(tmp_path / "speech" / file, {"a-1": ["STEELS"]})
+    options = ("--kind", kind, f"--lists={tmp_path / 'speech'}")
+    assert make("pooled", *options, name=name) == given
 
 
 def test_held_out_names_of_pooled_have_names_for_distractors(make, tmp_path):
@@ -147,24 +147,17 @@ def test_held_out_names_of_pooled_have_names_for_distractors(make, tmp_path):
     (tmp_path / "data" / "local").mkdir()
     others = [f"N{c}X" for c in "ABCDEFGHIJ"]
     (tmp_path / "data" / "local" / "names").write_text("\n".join([*others, ""]))
-    made = make("pooled", name="tune_names", sizes="5")
-    assert true_of(made["5.tsv"]) == [{"STEELS"}, set(), {"HAWAII"}]
-    for one in made["5.tsv"].values():
-        assert set(one.phrases) - set(one.true) <= set(others)
+    made = make("pooled", name="tune_names", number=5)
+    assert true_of(made) == UNSEEN
+    assert all(distractors(one) <= set(others) for one in made.values())
 
 
-def test_published_lists_fit_the_real_sets(make, dynlook_data):
-    path = dynlook_data / "LibriSpeech" / "test-other.biasing_100.tsv"
-    given = read_lists(path)
+def test_published_lists_fit_the_real_set(make, dynlook_data):
+    given = read_lists(dynlook_data / "LibriSpeech" / "test-other.biasing_100.tsv")
     texts = {utt: one.text for utt, one in given.items()}
-    made = make(
-        "librispeech",
-        name="test_other",
-        sizes="100 2000",
-        texts=texts,
-        data=dynlook_data,
-    )
-    assert made["100.tsv"] == given
-    for utt, one in made["2000.tsv"].items():
+    where = {"name": "test_other", "texts": texts, "data": dynlook_data}
+    assert make("librispeech", number=100, **where) == given
+    made = make("librispeech", number=2000, **where)
+    for utt, one in made.items():
         assert set(one.true) == set(given[utt].true)
-        assert len(set(one.phrases) - set(one.true)) == 2000
+        assert len(distractors(one)) == 2000
