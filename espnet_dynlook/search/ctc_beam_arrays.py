@@ -3,8 +3,9 @@
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from espnet_dynlook.search.compiled import compiled
 
 NEVER = -math.inf
 
@@ -115,7 +116,7 @@ class Frame(NamedTuple):
     next_lm: np.ndarray
 
 
-@numba.njit(cache=True)
+@compiled
 def add(a: float, b: float) -> float:
     """Return log(exp(a) + exp(b))."""
     if a < b:
@@ -125,14 +126,21 @@ def add(a: float, b: float) -> float:
     return a + math.log1p(math.exp(b - a))
 
 
-@numba.njit(cache=True)
+@compiled
+def put(values: np.ndarray, row: int, numbers: tuple) -> None:
+    """Write a row; a slice would do, but takes seconds to compile."""
+    for n in range(len(numbers)):
+        values[row, n] = numbers[n]
+
+
+@compiled
 def slot_of(first: int, second: int, size: int) -> int:
     """Return where to look first for a pair in a table of 2 ** n places."""
     mixed = (first * 2654435761) ^ (second * 40503 + 0x9E3779B9)
     return (mixed ^ (mixed >> 15)) & (size - 1)
 
 
-@numba.njit(cache=True)
+@compiled
 def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     """Return the phrase graph's node behind a token, -1 if there is none."""
     if not (masks[node] >> (token & 63)) & 1:
@@ -145,7 +153,7 @@ def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def find_node(table: np.ndarray, nodes: np.ndarray, parent: int, token: int) -> int:
     """Return the labelling one token longer, -1 if it is not known."""
     slot = slot_of(parent, token, len(table))
@@ -157,7 +165,7 @@ def find_node(table: np.ndarray, nodes: np.ndarray, parent: int, token: int) -> 
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def enter_node(table: np.ndarray, nodes: np.ndarray, node: int) -> None:
     """Make a labelling known."""
     slot = slot_of(nodes[node, PARENT], nodes[node, TOKEN], len(table))

@@ -1,8 +1,8 @@
 """Keeps the arrays of a CTC beam search small: only what hypotheses still need."""
 
-import numba
 import numpy as np
 
+from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import (
     BEFORE,
     BEGINS,
@@ -86,13 +86,13 @@ def widened(lattice: Lattice, frames: int, beam: int, pool: int) -> Lattice:
     return found
 
 
-@numba.njit(cache=True)
+@compiled
 def _enter_all(lattice):
     for node in range(1, lattice.counts[NODES]):
         enter_node(lattice.table, lattice.nodes, node)
 
 
-@numba.njit(cache=True)
+@compiled
 def shared(chains, before):
     """Return the last link that all chains share; link 0 stands before every chain.
 
@@ -110,7 +110,7 @@ def shared(chains, before):
                 ends[n] = before[latest]
 
 
-@numba.njit(cache=True)
+@compiled
 def steps_from(link, first, before):
     """Return the links of a chain behind the first one, in order."""
     found = []
@@ -120,7 +120,7 @@ def steps_from(link, first, before):
     return np.array(found[::-1], dtype=np.int64)
 
 
-@numba.njit(cache=True)
+@compiled
 def compact(lattice):
     """Return a lattice of what hypotheses still need; what is settled.
 
@@ -190,7 +190,7 @@ def compact(lattice):
     return found, emissions[settled], probabilities[settled]
 
 
-@numba.njit(cache=True)
+@compiled
 def rematched(lattice, graph, kinds):
     """Return a compact lattice and match scores for another catalog.
 

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import Graph, find_arc, slot_of
 
 
@@ -78,7 +78,7 @@ def build_graph(
     return PhraseGraph(graph, len(entries))
 
 
-@numba.njit(cache=True)
+@compiled
 def _enter(tokens, lengths, roots, levels, room):
     """Enter paths; return arcs, and each node's root, whether it ends, and mask."""
     arcs = np.full((room, 3), -1, dtype=np.int64)
