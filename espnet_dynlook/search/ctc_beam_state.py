@@ -12,16 +12,12 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.search.ctc_beam_arrays import (
     ASK,
     BEFORE,
-    BEGINS,
-    CLOSE,
     CLOSE_LM,
     CLOSED,
     DONE,
     EMISSION,
     EMITTED,
     FRAME,
-    GAIN,
-    HYPOTHESES,
     INSIDE,
     LM,
     NODE,
@@ -30,14 +26,13 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     PLAIN_BLANK,
     PLAIN_LABEL,
     SEPARATES,
-    TOKEN,
-    TOKENS,
     WORDS,
     Frame,
     Lattice,
     add,
 )
 from espnet_dynlook.search.ctc_beam_kernel import final_scores, run
+from espnet_dynlook.search.ctc_beam_language import Language
 from espnet_dynlook.search.incremental import (
     Chain,
     Token,
@@ -55,7 +50,6 @@ from espnet_dynlook.search.lattice import (
     steps_from,
     widened,
 )
-from espnet_dynlook.search.ngram import UNKNOWN
 from espnet_dynlook.search.phrase_graph import PhraseGraph, kept_graph
 
 if TYPE_CHECKING:
@@ -217,7 +211,7 @@ class CTCBeam:
         lattice, lm = self.lattice, self.search.lm
         extra = np.zeros(len(lattice.hyps))
         if lm is not None:
-            known = _Language(self)
+            known = Language(self)
             lattice = lattice._replace(
                 nodes=lattice.nodes.copy(), lms=lattice.lms.copy()
             )
@@ -253,7 +247,7 @@ class CTCBeam:
         beam, pool = settings.beam, 1024
         lattice = widened(self.lattice, len(rows), beam, pool)
         scores = self.match_scores
-        known = _Language(self)
+        known = Language(self)
         at, why, asked = 0, ASK, False
         while why != DONE:
             at, why, scores = run(
@@ -294,83 +288,3 @@ class CTCBeam:
 def _tokens(emissions: np.ndarray, probabilities: np.ndarray) -> list[Token]:
     pairs = zip(emissions.tolist(), probabilities.tolist(), strict=True)
     return [Token(one[EMITTED], one[FRAME], value) for one, value in pairs]
-
-
-class _Language:
-    """Answers what the compiled loop asks of the language model.
-
-    Args:
-        beam: What is known where it begins.
-
-    Attributes:
-        states: Of the model, by number.
-    """
-
-    def __init__(self, beam: CTCBeam):
-        self.lm = beam.search.lm
-        self.unigram = beam.search.unigram
-        self.token_list = beam.search.token_list
-        self.words = beam.search.words
-        self.entries = beam.graph.size
-        self.open_word = beam.open_word
-        self.states = list(beam.lm_states)
-        self._numbers = {state: n for n, state in enumerate(self.states)}
-        self._said: dict[tuple[int, str], tuple[float, float, int]] = {}
-
-    def answer(self, lattice: Lattice, frame: Frame) -> Frame:
-        """Return the frame with what it needs to go on; fill in the lattice."""
-        assert self.lm is not None
-        if self.lm.unit == "word":
-            self.close_words(lattice)
-            return frame
-        held, count = lattice.counts[HYPOTHESES], lattice.counts[TOKENS]
-        scores = np.empty((held, count))
-        following = np.empty((held, count), dtype=np.int64)
-        names = [self.token_list[token] for token in frame.tokens[:count]]
-        for h in range(held):
-            state = int(lattice.nodes[lattice.hyps[h, NODE], LM])
-            for q, name in enumerate(names):
-                scores[h, q], _, following[h, q] = self.say(state, name)
-        return frame._replace(token_lm=scores, next_lm=following)
-
-    def close_words(self, lattice: Lattice) -> None:
-        """Fill in what the end of each hypothesis's open word adds."""
-        for node in lattice.hyps[: lattice.counts[HYPOTHESES], NODE].tolist():
-            if lattice.nodes[node, OPEN] and not lattice.nodes[node, CLOSED]:
-                state = int(lattice.nodes[node, LM])
-                score, gain, after = self.say(state, self.word(lattice, node))
-                lattice.lms[node, CLOSE] = score
-                lattice.lms[node, GAIN] = gain
-                lattice.nodes[node, CLOSE_LM] = after
-                lattice.nodes[node, CLOSED] = 1
-
-    def word(self, lattice: Lattice, node: int) -> str:
-        """Return the open word of a labelling."""
-        found: list[int] = []
-        nodes, kinds = lattice.nodes, self.words.kinds
-        while node:
-            found.append(int(nodes[node, TOKEN]))
-            if kinds[found[-1]] == BEGINS or not nodes[nodes[node, PARENT], OPEN]:
-                break
-            node = int(nodes[node, PARENT])
-        else:
-            found += reversed(self.open_word)
-        return self.words.text(found[::-1])
-
-    def say(self, state: int, word: str) -> tuple[float, float, int]:
-        """Return weighted score and gain of a word behind a state, and the next one."""
-        key = (state, word)
-        if key not in self._said:
-            lm = self.lm
-            assert lm is not None
-            score, after = lm.score(self.states[state], word)
-            gain = 0.0
-            if self.unigram is not None and self.entries:
-                unknown = lm.model.score(self.states[state], UNKNOWN)[0]
-                gain = lm.weight * self.unigram.gain(score, unknown, self.entries)
-            number = self._numbers.setdefault(after, len(self.states))
-            if number == len(self.states):
-                self.states.append(after)
-            weighted = lm.weight * score + lm.word_insertion
-            self._said[key] = (weighted, gain, number)
-        return self._said[key]

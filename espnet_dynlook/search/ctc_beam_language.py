@@ -1,0 +1,106 @@
+"""What a CTC beam search asks of its language model."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from espnet_dynlook.search.ctc_beam_arrays import (
+    BEGINS,
+    CLOSE,
+    CLOSE_LM,
+    CLOSED,
+    GAIN,
+    HYPOTHESES,
+    LM,
+    NODE,
+    OPEN,
+    PARENT,
+    TOKEN,
+    TOKENS,
+    Frame,
+    Lattice,
+)
+from espnet_dynlook.search.ngram import UNKNOWN
+
+if TYPE_CHECKING:
+    from espnet_dynlook.search.ctc_beam_state import CTCBeam
+
+
+class Language:
+    """Answers what the compiled loop asks of the language model.
+
+    Args:
+        beam: What is known where it begins.
+
+    Attributes:
+        states: Of the model, by number.
+    """
+
+    def __init__(self, beam: "CTCBeam"):
+        self.lm = beam.search.lm
+        self.unigram = beam.search.unigram
+        self.token_list = beam.search.token_list
+        self.words = beam.search.words
+        self.entries = beam.graph.size
+        self.open_word = beam.open_word
+        self.states = list(beam.lm_states)
+        self._numbers = {state: n for n, state in enumerate(self.states)}
+        self._said: dict[tuple[int, str], tuple[float, float, int]] = {}
+
+    def answer(self, lattice: Lattice, frame: Frame) -> Frame:
+        """Return the frame with what it needs to go on; fill in the lattice."""
+        assert self.lm is not None
+        if self.lm.unit == "word":
+            self.close_words(lattice)
+            return frame
+        held, count = lattice.counts[HYPOTHESES], lattice.counts[TOKENS]
+        scores = np.empty((held, count))
+        following = np.empty((held, count), dtype=np.int64)
+        names = [self.token_list[token] for token in frame.tokens[:count]]
+        for h in range(held):
+            state = int(lattice.nodes[lattice.hyps[h, NODE], LM])
+            for q, name in enumerate(names):
+                scores[h, q], _, following[h, q] = self.say(state, name)
+        return frame._replace(token_lm=scores, next_lm=following)
+
+    def close_words(self, lattice: Lattice) -> None:
+        """Fill in what the end of each hypothesis's open word adds."""
+        for node in lattice.hyps[: lattice.counts[HYPOTHESES], NODE].tolist():
+            if lattice.nodes[node, OPEN] and not lattice.nodes[node, CLOSED]:
+                state = int(lattice.nodes[node, LM])
+                score, gain, after = self.say(state, self.word(lattice, node))
+                lattice.lms[node, CLOSE] = score
+                lattice.lms[node, GAIN] = gain
+                lattice.nodes[node, CLOSE_LM] = after
+                lattice.nodes[node, CLOSED] = 1
+
+    def word(self, lattice: Lattice, node: int) -> str:
+        """Return the open word of a labelling."""
+        found: list[int] = []
+        nodes, kinds = lattice.nodes, self.words.kinds
+        while node:
+            found.append(int(nodes[node, TOKEN]))
+            if kinds[found[-1]] == BEGINS or not nodes[nodes[node, PARENT], OPEN]:
+                break
+            node = int(nodes[node, PARENT])
+        else:
+            found += reversed(self.open_word)
+        return self.words.text(found[::-1])
+
+    def say(self, state: int, word: str) -> tuple[float, float, int]:
+        """Return weighted score and gain of a word behind a state, and the next one."""
+        key = (state, word)
+        if key not in self._said:
+            lm = self.lm
+            assert lm is not None
+            score, after = lm.score(self.states[state], word)
+            gain = 0.0
+            if self.unigram is not None and self.entries:
+                unknown = lm.model.score(self.states[state], UNKNOWN)[0]
+                gain = lm.weight * self.unigram.gain(score, unknown, self.entries)
+            number = self._numbers.setdefault(after, len(self.states))
+            if number == len(self.states):
+                self.states.append(after)
+            weighted = lm.weight * score + lm.word_insertion
+            self._said[key] = (weighted, gain, number)
+        return self._said[key]
