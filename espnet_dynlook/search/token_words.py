@@ -64,6 +64,10 @@ class TokenWords:
         """Return the text of the tokens of one word."""
         return "".join(self.token_list[t] for t in tokens).replace(WORD_START, "")
 
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the words of tokens as a text."""
+        return self.between.join(self.text(tokens[a:b]) for a, b in self.places(tokens))
+
     def places(self, tokens: Sequence[int]) -> list[tuple[int, int]]:
         """Return where each word's first token is, and the place after its last.
 
