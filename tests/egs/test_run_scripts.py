@@ -41,6 +41,7 @@ def test_folder_that_would_fall_apart_is_refused(run, recipe, folder):
         ("librispeech", ["--librispeech DIR", "--train_set PARTS"]),
         ("an4", ["--an4 DIR", "--fold K"]),
         ("pooled", ["--data DIR"]),
+        ("voxpopuli", ["--voxpopuli DIR", "--years YEARS", "--accented"]),
         ("mini", ["voices are synthetic"]),
     ],
 )
