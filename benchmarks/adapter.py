@@ -1,0 +1,114 @@
+"""How long an encoder takes with an adapter, by the length of the list of names.
+
+Encoder and adapter have random weights, which take the time that others take. Every
+round encodes the same speech without the adapter and with every list, one after
+another, so that a busy machine disturbs all alike; the figure is the ratio of the
+medians. Lists are encoded before, once, as in use; how long that takes stands beside.
+The time is that of the thread on the processor.
+
+    python benchmarks/adapter.py                    # dynlook_conformer, 12 x 256, 15 s
+    python benchmarks/adapter.py --blocks 4 --size 96 --seconds 4 --names 0 100
+"""
+
+import argparse
+import random
+import statistics
+import time
+
+import torch
+
+from espnet_dynlook.biasing.adapter import ContextualAdapter
+from espnet_dynlook.compat import espnet_imports
+
+with espnet_imports():
+    from espnet_dynlook.encoder.conformer import DynlookConformerEncoder
+
+from espnet_dynlook.model.adapting import default_layers
+from espnet_dynlook.model.taps import LayerTaps
+
+MELS, VOCABULARY = 80, 500
+
+
+def build(args):
+    """Return an encoder, an adapter for it, and what reads its layers."""
+    torch.manual_seed(args.seed)
+    encoder = DynlookConformerEncoder(
+        MELS,
+        output_size=args.size,
+        attention_heads=args.heads,
+        linear_units=4 * args.size,
+        num_blocks=args.blocks,
+        macaron_style=True,
+        rel_pos_type="latest",
+        lookahead=args.lookahead,
+        lookahead_frames=args.frames,
+    ).eval()
+    layers = default_layers(encoder)
+    adapter = ContextualAdapter(layers, True, args.size, VOCABULARY).eval()
+    return encoder, adapter, LayerTaps(encoder, layers, "adapter_layers")
+
+
+def lists(sizes, seed):
+    """Return names of 2 to 6 tokens, the longer lists with those of the shorter."""
+    draw = random.Random(seed)
+    names = [
+        [[draw.randrange(1, VOCABULARY - 1) for _ in range(draw.randint(2, 6))]]
+        for _ in range(max(sizes))
+    ]
+    return [names[:size] for size in sizes]
+
+
+def timed(action):
+    started = time.thread_time()
+    found = action()
+    return time.thread_time() - started, found
+
+
+@torch.no_grad()
+def main(cmd=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--names", type=int, nargs="+", default=[0, 100, 1000, 10000])
+    parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of speech")
+    parser.add_argument("--lookahead", default="chunked")
+    parser.add_argument("--frames", type=int, default=7, help="lookahead_frames")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(cmd)
+    torch.set_num_threads(1)
+    encoder, adapter, taps = build(args)
+    speech = torch.randn(1, int(100 * args.seconds), MELS)
+    lengths = torch.tensor([speech.size(1)])
+    encoded = [
+        timed(lambda n=n: adapter.encode(n)) for n in lists(args.names, args.seed)
+    ]
+
+    def encode(catalog):
+        out = encoder(speech, lengths)[0]
+        if catalog is None:
+            return out
+        return out + adapter([*taps.take(), out], catalog)[0]
+
+    contenders = [None, *(catalog for _, catalog in encoded)]
+    times = [[] for _ in contenders]
+    for number in range(args.rounds + 1):
+        for catalog, own in zip(contenders, times, strict=True):
+            took, _ = timed(lambda c=catalog: encode(c))
+            if number:  # the first round warms up
+                own.append(took)
+    base = statistics.median(times[0])
+    print("| names | list, once (ms) | encoder (ms) | as without adapter |")
+    print("|---:|---:|---:|---:|")
+    print(f"| no adapter | | {1000 * base:.1f} | 1.000 |")
+    rows = zip(args.names, encoded, times[1:], strict=True)
+    for names, (once, _), own in rows:
+        took = statistics.median(own)
+        print(
+            f"| {names} | {1000 * once:.1f} | {1000 * took:.1f} | {took / base:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
