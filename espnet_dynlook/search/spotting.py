@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
+
+from espnet_dynlook.search.compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def spot(
     return Spotted(tuple(labels), places, start, end, score, best)
 
 
-@numba.njit(cache=True)
+@compiled
 def _nearest(lost, alike):
     """Return frames and states of the best path, which may begin and end anywhere.
 
