@@ -4,7 +4,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,12 +170,12 @@ class Speech2Text(host.Speech2Text):
         """
         if isinstance(speech, torch.Tensor | np.ndarray):
             self._check_length(len(speech))
+        elif self.decoding != "espnet":
+            return [self(one, catalog=catalog) for one in speech]
         with self._listening(catalog):
             if self.decoding == "espnet":
                 with self._counting():
                     return super().__call__(speech, *args)
-            if isinstance(speech, Sequence):
-                return [self(one, catalog=catalog) for one in speech]
             log_probs, phones = self._posteriors(speech)
             if self.decoding == "ctc_greedy":
                 return self._greedy(log_probs)

@@ -118,7 +118,13 @@ def results_page(experiment: Path) -> str:
             made.setdefault(how, []).append(name)
         for how, names in made.items():
             parts.append(f"\n{', '.join(names)}:\n{how}")
+    parts += [path.read_text(encoding="utf-8") for path in _names(experiment)]
     return "".join(parts)
+
+
+def _names(experiment: Path) -> list[Path]:
+    """Return what ``recipe.names_results`` wrote of each decoding with lists."""
+    return sorted(experiment.glob("*/names.md"))
 
 
 def main(cmd: list[str] | None = None) -> int:
@@ -127,7 +133,7 @@ def main(cmd: list[str] | None = None) -> int:
     parser.add_argument("experiment", help="folder such as exp/asr_train")
     args = parser.parse_args(cmd)
     experiment = Path(args.experiment)
-    if not find_results(experiment, "wer"):
+    if not find_results(experiment, "wer") and not _names(experiment):
         print(
             f"{experiment}: no <inference_tag>/<set>/score_wer/result.json in it: run "
             "stage 13",

@@ -6,13 +6,14 @@ set -euo pipefail
 
 # >>> options
 ## Stages: 1 data, 2 speed, 3 format, 4 length filter, 5 tokens, 6-8 language model,
-## 9 n-gram, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing
+## 9 n-gram, 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing;
+## with --biasing true 15 lists of names, 16 adapter, 17 decoding and 18 scoring with them
 stage=1                     # first stage to run
 stop_stage=10000            # last stage to run
 skip_stages=                # stages to leave out, such as "2 9"
 skip_data_prep=false        # leave out stages 1 to 5
-skip_train=false            # leave out stages 6 to 11
-skip_eval=false             # leave out stages 12 and 13
+skip_train=false            # leave out stages 6 to 11, and 16
+skip_eval=false             # leave out stages 12 and 13, 17 and 18
 
 ## Machine
 ngpu=auto                   # GPUs a node, 0 for the CPU; auto: 1 where one is visible
@@ -66,6 +67,7 @@ lm_fold_length=150          # tokens after which batches get smaller (batch_type
 use_ngram=false             # train an n-gram with KenLM and decode with it
 ngram_exp=                  # folder of the n-gram
 ngram_num=3                 # its order
+ngram_unit=token            # token: for ESPnet's search; word: for --decoding ctc_beam
 
 ## Model
 asr_tag=                    # name of the experiment; empty: from asr_config and asr_args
@@ -90,10 +92,31 @@ inference_ngram=            # n-gram file; empty: <n>gram.bin, else <n>gram.arpa
 use_streaming=false         # decode packet by packet, and measure how late the text is
                             # packets: --inference_args "--sim_chunk_length 2560" (samples)
 local_score_opts=           # options for local/score.sh
+
+## Names: stages 15 to 18
+biasing=false               # make lists of names, train an adapter, decode and score
+biasing_sets=               # sets to do this with; empty: test_sets
+biasing_list_opts=          # what is a name: options of local/biasing_lists.sh, and of
+                            # espnet_dynlook.recipe.set_lists, such as "--max_count 0"
+biasing_sizes="0 100 500 1000 2000"  # distractors in a list; 0: what is said alone
+biasing_without="100 1000"  # distractors in lists without anything that is said
+biasing_seeds=              # of the distractors; several are scored together; empty: 0
+biasing_dir=data/biasing    # folder of the lists
+adapter_config=             # configuration of an adapter; empty: none is trained
+adapter_tag=                # name of its experiment; empty: from its configuration
+adapter_exp=                # its folder, in place of adapter_tag
+adapter_args=               # further arguments of its training
+inference_adapter_model=valid.loss.ave.pth  # its checkpoint
+adapter_scale=1.0           # what its bias is multiplied by
+biasing_decoding=ctc_beam   # ctc_beam, ctc_greedy or espnet
+biasing_techniques=         # YAML file of techniques for ctc_beam; empty: boosting alone
+biasing_systems=            # of: base techniques adapter both; empty: all that can be
+biasing_args=               # further arguments of decoding, such as "--beam_size 50"
+biasing_tag=                # name of the folder; empty: from the options
 # <<< options
 
 utils=$(dirname "${BASH_SOURCE[0]}")/utils
-for file in parse_options jobs data_stages lm_stages asr_stages eval_stages; do
+for file in parse_options jobs data_stages lm_stages asr_stages eval_stages names_stages; do
     # shellcheck source=/dev/null
     . "${utils}/${file}.sh"
 done
@@ -118,6 +141,7 @@ one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
 one_of feats_normalize global_mvn utterance_mvn
+one_of ngram_unit token word
 for name in asr_config lm_config inference_config; do
     [ -z "${!name}" ] || [ -e "${!name}" ] || die "--${name} ${!name}: no such file"
 done
@@ -187,7 +211,16 @@ speed=
 : "${lm_tag:=$(tag_from "${lm_config}" "${lm_args}" "")}"
 : "${asr_exp:=${expdir}/asr_${asr_tag}}" "${lm_exp:=${expdir}/lm_${lm_tag}}"
 : "${asr_stats_dir:=${expdir}/asr_stats_${feats_type}${suffix}${speed}}"
-: "${lm_stats_dir:=${expdir}/lm_stats${suffix}}" "${ngram_exp:=${expdir}/ngram}"
+: "${lm_stats_dir:=${expdir}/lm_stats${suffix}}"
+ngram_folder=ngram
+[ "${ngram_unit}" = token ] || ngram_folder=ngram_word
+: "${ngram_exp:=${expdir}/${ngram_folder}}"
+: "${biasing_sets:=${test_sets}}" "${biasing_seeds:=0}"
+if [ -n "${adapter_config}${adapter_tag}" ]; then
+    # An adapter is of its base: its name has the base's.
+    : "${adapter_tag:=$(basename "${adapter_config}" .yaml)$(tag_of "${adapter_args}")}"
+    : "${adapter_exp:=${asr_exp}_${adapter_tag}}"
+fi
 
 in_range() {
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
@@ -197,10 +230,11 @@ in_range() {
 run_stage() {
     local n=$1
     in_range "${n}" || return 0
+    [ "${n}" -lt 15 ] || "${biasing}" || return 0
     if [[ " ${skip_stages} " == *" ${n} "* ]] ||
         { "${skip_data_prep}" && [ "${n}" -le 5 ]; } ||
-        { "${skip_train}" && [ "${n}" -ge 6 ] && [ "${n}" -le 11 ]; } ||
-        { "${skip_eval}" && [ "${n}" -ge 12 ] && [ "${n}" -le 13 ]; }; then
+        { "${skip_train}" && [[ "${n}" =~ ^([6-9]|10|11|16)$ ]]; } ||
+        { "${skip_eval}" && [[ "${n}" =~ ^(12|13|17|18)$ ]]; }; then
         log "Stage ${n}: $2: skipped"
         return 0
     fi
@@ -214,16 +248,19 @@ run_stage() {
 
 # Told now, not after hours of work.
 if "${use_ngram}"; then
-    if ! "${skip_train}" && in_range 9 && ! command -v lmplz >/dev/null; then
-        die "stage 9 needs KenLM's lmplz on PATH: build it" \
-            "(https://github.com/kpu/kenlm, with cmake and Boost), or set --use_ngram false"
+    if ! "${skip_train}" && in_range 9 && ! find_lmplz; then
+        die "stage 9 needs KenLM's lmplz on PATH: build it with ${python} -m" \
+            "espnet_dynlook.recipe.kenlm (cmake, Boost), or set --use_ngram false"
     fi
     # shellcheck disable=SC2086
-    if ! "${skip_eval}" && in_range 12 && ! ${python} -c "import kenlm" 2>/dev/null; then
+    if ! "${skip_eval}" && in_range 12 && [ "${ngram_unit}" = token ] &&
+        ! ${python} -c "import kenlm" 2>/dev/null; then
         die "decoding with an n-gram needs the Python package kenlm: pip install kenlm," \
             "or set --use_ngram false"
     fi
 fi
+
+! "${biasing}" || check_names_options
 
 SECONDS=0
 run_stage 1 "Data preparation"
@@ -240,4 +277,8 @@ run_stage 11 "Training: ${asr_exp}"
 run_stage 12 "Decoding: ${asr_exp}"
 run_stage 13 "Scoring: ${asr_exp}"
 run_stage 14 "Packing: ${asr_exp}"
+run_stage 15 "Lists of names: ${biasing_dir}"
+run_stage 16 "Adapter: ${adapter_exp:-none}"
+run_stage 17 "Decoding with names: ${asr_exp}"
+run_stage 18 "Scoring with names: ${asr_exp}"
 log "Finished after ${SECONDS} s"

@@ -1,7 +1,7 @@
 # Stages 12 to 14: decoding, scoring, packing.
 
-# Which checkpoint and which folder stages 12 to 14 mean; known only after training.
-_name_inference() {
+# name_asr_model: which checkpoint later stages mean; known only after training.
+name_asr_model() {
     local candidate
     if [ -z "${inference_asr_model}" ]; then
         # Models without an attention decoder have no accuracy.
@@ -14,10 +14,12 @@ _name_inference() {
     [ -n "${inference_asr_model}" ] && [ -e "${asr_exp}/${inference_asr_model}" ] ||
         die "${asr_exp}/${inference_asr_model:-valid.loss.ave.pth} does not exist:" \
             "run stage 11 to its end, or set --inference_asr_model"
-    if "${use_ngram}" && [ -z "${inference_ngram}" ]; then
-        inference_ngram=${ngram_num}gram.bin
-        [ -e "${ngram_exp}/${inference_ngram}" ] || inference_ngram=${ngram_num}gram.arpa
-    fi
+}
+
+# Which checkpoint, n-gram and folder stages 12 to 14 mean.
+_name_inference() {
+    name_asr_model
+    ! "${use_ngram}" || name_ngram
     [ -z "${inference_tag}" ] || return 0
     inference_tag=inference
     [ -z "${inference_config}" ] || inference_tag=$(basename "${inference_config}" .yaml)
@@ -54,7 +56,7 @@ _stop_unless_streaming_encoder() {
 
 outputs="text token token_int score lookahead_ms decode_seconds upl_ms
     token_algorithmic_ms token_emission_ms token_computational_ms token_stable_ms
-    first_partial_ms final_ms"
+    first_partial_ms final_ms names_used score_parts"
 
 # merge_outputs FOLDER JOBS: join the jobs' results in the order of their keys.
 _merge_outputs() {
@@ -68,45 +70,50 @@ _merge_outputs() {
     done
 }
 
-stage_12() {
-    local dset folder file logdir jobs cmd=${decode_cmd} gpus=0 options=() module
-    _name_inference
+# decode_set FOLDER SET OPTION...: decode a set into a folder, in parallel jobs.
+decode_set() {
+    local folder=$1 dset=$2 logdir="$1/logdir" jobs file cmd=${decode_cmd} gpus=0
+    local module=espnet_dynlook.bin.asr_inference
+    shift 2
     if "${gpu_inference}"; then
         cmd=${cuda_cmd}
         gpus=1
     fi
-    module="espnet_dynlook.bin.asr_inference"
-    if "${use_streaming}"; then
-        _stop_unless_streaming_encoder
-        module="espnet_dynlook.bin.asr_inference_streaming"
-    fi
+    ! "${use_streaming}" || module+=_streaming
+    jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/${speech_scp}")")
+    # After a failed decoding, earlier results shall not be scored as this one's.
+    rm -rf "${logdir}" "${folder}"/score_wer "${folder}"/score_cer
+    for file in ${outputs}; do rm -f "${folder}/${file}"; done
+    split_scp "${data_feats}/${dset}/${speech_scp}" "${jobs}" "${logdir}/keys"
+    log "Decoding ${dset}, ${jobs} jobs: ${logdir}/asr_inference.*.log"
+    # shellcheck disable=SC2086
+    ${cmd} --gpu "${gpus}" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
+        ${python} -m ${module} --batch_size "${batch_size}" --ngpu "${gpus}" \
+        --data_path_and_name_and_type "${data_feats}/${dset}/${speech_scp},speech,${speech_type}" \
+        --key_file "${logdir}/keys.JOB.scp" \
+        --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${asr_exp}/${inference_asr_model}" \
+        --output_dir "${logdir}/output.JOB" "$@"
+    _merge_outputs "${folder}" "${jobs}"
+}
+
+stage_12() {
+    local dset options=()
+    _name_inference
+    ! "${use_streaming}" || _stop_unless_streaming_encoder
     [ -z "${inference_config}" ] || options+=(--config "${inference_config}")
     if "${use_lm}"; then
         options+=(--lm_train_config "${lm_exp}/config.yaml"
             --lm_file "${lm_exp}/${inference_lm}")
     fi
     if "${use_ngram}"; then
-        options+=(--ngram_file "${ngram_exp}/${inference_ngram}")
+        options+=("${ngram_option}" "${ngram_exp}/${inference_ngram}")
     fi
     write_run_script "${asr_exp}/${inference_tag}" 12
     for dset in ${test_sets}; do
-        folder="${asr_exp}/${inference_tag}/${dset}"
-        logdir="${folder}/logdir"
-        jobs=$(min "${inference_nj}" "$(count_lines "${data_feats}/${dset}/${speech_scp}")")
-        # After a failed decoding, earlier results shall not be scored as this one's.
-        rm -rf "${logdir}" "${folder}"/score_wer "${folder}"/score_cer
-        for file in ${outputs}; do rm -f "${folder}/${file}"; done
-        split_scp "${data_feats}/${dset}/${speech_scp}" "${jobs}" "${logdir}/keys"
-        log "Decoding ${dset}, ${jobs} jobs: ${logdir}/asr_inference.*.log"
         # shellcheck disable=SC2086
-        ${cmd} --gpu "${gpus}" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
-            ${python} -m ${module} --batch_size "${batch_size}" --ngpu "${gpus}" \
-            --data_path_and_name_and_type "${data_feats}/${dset}/${speech_scp},speech,${speech_type}" \
-            --key_file "${logdir}/keys.JOB.scp" \
-            --asr_train_config "${asr_exp}/config.yaml" \
-            --asr_model_file "${asr_exp}/${inference_asr_model}" \
-            --output_dir "${logdir}/output.JOB" "${options[@]}" ${inference_args}
-        _merge_outputs "${folder}" "${jobs}"
+        decode_set "${asr_exp}/${inference_tag}/${dset}" "${dset}" "${options[@]}" \
+            ${inference_args}
     done
 }
 

@@ -62,14 +62,41 @@ stage_8() {
     log "Perplexity of ${lm_test_text}: $(<"${lm_exp}/perplexity_test/ppl")"
 }
 
-# The scorer of ESPnet's search walks token by token, so the n-gram is one of tokens.
+# name_ngram: which file decoding takes, and the option that it is given with.
+name_ngram() {
+    ngram_option=--ngram_file
+    [ "${ngram_unit}" = token ] || ngram_option=--word_ngram
+    [ -z "${inference_ngram}" ] || return 0
+    inference_ngram=${ngram_num}gram.bin
+    # An n-gram of words can be read from ARPA without the package kenlm.
+    # shellcheck disable=SC2086
+    [ -e "${ngram_exp}/${inference_ngram}" ] &&
+        { [ "${ngram_unit}" = token ] || ${python} -c "import kenlm" 2>/dev/null; } ||
+        inference_ngram=${ngram_num}gram.arpa
+}
+
+# find_lmplz: put python's programs on PATH too: recipe.kenlm builds lmplz there.
+find_lmplz() {
+    local scripts
+    # shellcheck disable=SC2086
+    scripts=$(${python} -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
+    [ -z "${scripts}" ] || PATH="${PATH}:${scripts}"
+    command -v lmplz >/dev/null
+}
+
+# The scorer of ESPnet's search walks token by token, so its n-gram is one of tokens;
+# the CTC beam search can have one of words, too.
 stage_9() {
-    local arpa="${ngram_exp}/${ngram_num}gram.arpa" text="${ngram_exp}/tokens.txt"
+    local arpa="${ngram_exp}/${ngram_num}gram.arpa" text="${ngram_exp}/${ngram_unit}s.txt"
+    local options=(--cleaner "${cleaner}" --non_linguistic_symbols "${nlsyms_txt}")
     mkdir -p "${ngram_exp}"
     _write_lm_text
-    local options=(--token_type "${token_type}" --cleaner "${cleaner}"
-        --non_linguistic_symbols "${nlsyms_txt}")
-    [ "${bpemodel}" = none ] || options+=(--bpemodel "${bpemodel}")
+    if [ "${ngram_unit}" = word ]; then
+        options+=(--token_type word)
+    else
+        options+=(--token_type "${token_type}")
+        [ "${bpemodel}" = none ] || options+=(--bpemodel "${bpemodel}")
+    fi
     # shellcheck disable=SC2086
     ${train_cmd} "${ngram_exp}/tokenize.log" \
         ${python} -m espnet_dynlook.run -m espnet2.bin.tokenize_text -f 2- \

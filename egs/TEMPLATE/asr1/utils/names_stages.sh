@@ -1,0 +1,187 @@
+# Stages 15 to 18: lists of names, an adapter for them, decoding and scoring with them.
+
+# names_systems: what stage 17 decodes with.
+names_systems() {
+    if [ -n "${biasing_systems}" ]; then
+        echo "${biasing_systems}"
+    elif [ -z "${adapter_exp}" ]; then
+        echo "base techniques"
+    elif [ "${biasing_decoding}" = ctc_greedy ]; then
+        echo "base adapter"
+    else
+        echo "base techniques adapter both"
+    fi
+}
+
+# check_names_options: stop before hours of work for what stage 17 would refuse.
+check_names_options() {
+    local word known
+    one_of biasing_decoding ctc_beam ctc_greedy espnet
+    for word in ${biasing_sizes} ${biasing_without} ${biasing_seeds}; do
+        [[ "${word}" =~ ^[0-9]+$ ]] ||
+            die "--biasing_sizes, --biasing_without and --biasing_seeds are whole" \
+                "numbers, not '${word}'"
+    done
+    for word in ${biasing_without}; do
+        [ "${word}" -gt 0 ] || die "--biasing_without 0: such a list is empty"
+    done
+    known=" ${train_set} ${valid_set} ${test_sets} "
+    for word in ${biasing_sets}; do
+        [[ "${known}" == *" ${word} "* ]] ||
+            die "--biasing_sets ${word}: must be of:${known}"
+    done
+    for word in $(names_systems); do
+        case "${word}" in
+            base) continue ;;
+            techniques | both)
+                [ "${biasing_decoding}" != ctc_greedy ] ||
+                    die "--biasing_systems ${word}: ctc_greedy has no techniques:" \
+                        "set --biasing_decoding ctc_beam or espnet"
+                ;;
+            adapter) ;;
+            *) die "--biasing_systems ${word}: must be of: base techniques adapter both" ;;
+        esac
+        [ "${word}" = techniques ] || [ -n "${adapter_exp}" ] ||
+            die "--biasing_systems ${word} needs an adapter: set --adapter_config (stage" \
+                "16 trains it), or --adapter_exp of one that is trained"
+    done
+    [ -z "${biasing_techniques}" ] || [ "${biasing_decoding}" = ctc_beam ] ||
+        die "--biasing_techniques goes with --biasing_decoding ctc_beam"
+    for word in adapter_config biasing_techniques; do
+        [ -z "${!word}" ] || [ -e "${!word}" ] || die "--${word} ${!word}: no such file"
+    done
+}
+
+# _names_lists: the lists of a set and seed, such as 100 and 100.without.
+_names_lists() {
+    local size
+    for size in ${biasing_sizes}; do echo "${size}"; done
+    for size in ${biasing_without}; do echo "${size}.without"; done
+}
+
+stage_15() {
+    local dset seed name options command
+    # shellcheck disable=SC2206
+    command=(${python} -m espnet_dynlook.recipe.set_lists)
+    [ ! -x local/biasing_lists.sh ] || command=(local/biasing_lists.sh)
+    mkdir -p "${biasing_dir}"
+    for dset in ${biasing_sets}; do
+        for seed in ${biasing_seeds}; do
+            for name in $(_names_lists); do
+                # What is rare is counted before speed perturbation.
+                options=(--text "${data_feats}/${dset}/text"
+                    --train_text "data/${data_sets%% *}/text"
+                    --distractors "${name%.without}" --seed "${seed}"
+                    --output "${biasing_dir}/${dset}.${name}.${seed}.tsv")
+                [[ "${name}" != *.without ]] || options+=(--without_true)
+                # shellcheck disable=SC2086
+                python="${python}" "${command[@]}" "${options[@]}" ${biasing_list_opts}
+            done
+        done
+    done
+}
+
+stage_16() {
+    local asr_config=${adapter_config} fold=$((asr_speech_fold_length * 100))
+    if [ -z "${adapter_config}" ]; then
+        log "Without --adapter_config there is no adapter to train"
+        return 0
+    fi
+    [ "${feats_type}" = raw ] || fold=${asr_speech_fold_length}
+    name_asr_model
+    _asr_options
+    asr_options+=(
+        --model_conf "base_config=${asr_exp}/config.yaml"
+        --model_conf "base_model=${asr_exp}/${inference_asr_model}"
+        --train_shape_file "${asr_stats_dir}/train/speech_shape"
+        --train_shape_file "${asr_stats_dir}/train/text_shape.${token_type}"
+        --valid_shape_file "${asr_stats_dir}/valid/speech_shape"
+        --valid_shape_file "${asr_stats_dir}/valid/text_shape.${token_type}"
+        --fold_length "${fold}" --fold_length "${asr_text_fold_length}"
+        --resume true --output_dir "${adapter_exp}"
+    )
+    stop_if_live "${adapter_exp}"
+    write_run_script "${adapter_exp}" 16
+    # shellcheck disable=SC2086
+    run_training "${adapter_exp}" ${python} -m espnet_dynlook.bin.asr_train \
+        "${asr_options[@]}" ${adapter_args}
+}
+
+_names_folder() {
+    local tag="names_${biasing_decoding}$(tag_of "${biasing_args}")"
+    [ -z "${biasing_techniques}" ] ||
+        tag+="_$(basename "${biasing_techniques}" .yaml)"
+    [ -z "${adapter_exp}" ] || tag+="_adapter_scale${adapter_scale}"
+    ! "${use_ngram}" || tag+="_$(basename "${ngram_exp}")"
+    echo "${asr_exp}/${biasing_tag:-${tag}}"
+}
+
+# _system_options SYSTEM: system_options, what it adds to the command line.
+_system_options() {
+    system_options=(--decoding "${biasing_decoding}")
+    if [ "${biasing_decoding}" = espnet ] && "${use_lm}"; then
+        system_options+=(--lm_train_config "${lm_exp}/config.yaml"
+            --lm_file "${lm_exp}/${inference_lm}")
+    fi
+    if [ "${biasing_decoding}" != ctc_greedy ] && "${use_ngram}"; then
+        name_ngram
+        system_options+=("${ngram_option}" "${ngram_exp}/${inference_ngram}")
+    fi
+    if [[ "$1" = adapter || "$1" = both ]]; then
+        [ -e "${adapter_exp}/${inference_adapter_model}" ] ||
+            die "${adapter_exp}/${inference_adapter_model} does not exist: run stage 16" \
+                "to its end, or set --inference_adapter_model"
+        system_options+=(--adapter_train_config "${adapter_exp}/config.yaml"
+            --adapter_model_file "${adapter_exp}/${inference_adapter_model}"
+            --adapter_scale "${adapter_scale}")
+    fi
+    case "$1,${biasing_decoding}" in
+        adapter,ctc_beam) system_options+=(--techniques none) ;;
+        adapter,espnet) system_options+=(--biasing_bonus 0) ;;
+        *,ctc_beam)
+            [ -z "${biasing_techniques}" ] ||
+                system_options+=(--techniques "${biasing_techniques}")
+            ;;
+    esac
+}
+
+stage_17() {
+    local folder system dset seed name system_options lists use_streaming=false
+    folder=$(_names_folder)
+    name_asr_model
+    write_run_script "${folder}" 17
+    for system in $(names_systems); do
+        _system_options "${system}"
+        for dset in ${biasing_sets}; do
+            if [ "${system}" = base ]; then
+                # shellcheck disable=SC2086
+                decode_set "${folder}/base/${dset}" "${dset}" \
+                    "${system_options[@]}" ${biasing_args}
+                continue
+            fi
+            for seed in ${biasing_seeds}; do
+                for name in $(_names_lists); do
+                    lists="${biasing_dir}/${dset}.${name}.${seed}.tsv"
+                    [ -e "${lists}" ] || die "${lists} does not exist: run stage 15"
+                    # shellcheck disable=SC2086
+                    decode_set "${folder}/${system}/${dset}.${name}.${seed}" \
+                        "${dset}" --biasing_lists "${lists}" "${system_options[@]}" \
+                        ${biasing_args}
+                done
+            done
+        done
+    done
+}
+
+stage_18() {
+    local folder command=${run_command% }
+    folder=$(_names_folder)
+    [ -z "${DYNLOOK_DATA:-}" ] || command=${command//"${DYNLOOK_DATA%/}"/\$DYNLOOK_DATA}
+    # shellcheck disable=SC2046,SC2086
+    ${python} -m espnet_dynlook.recipe.names_results "${folder}" \
+        --lists "${biasing_dir}" --sets ${biasing_sets} --seeds ${biasing_seeds} \
+        --names $(_names_lists) --systems $(names_systems) \
+        --command "${command}"
+    # shellcheck disable=SC2086
+    ${python} -m espnet_dynlook.recipe.results "${asr_exp}"
+}

@@ -1,0 +1,125 @@
+"""A set that is held out of training, decoded with many settings of techniques."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.lists import BiasingList
+from espnet_dynlook.bin.speech2text import Speech2Text
+from espnet_dynlook.metrics.biasing import pool_biasing, score_biasing
+from espnet_dynlook.recipe.weight_search import Outcome, Setting
+from espnet_dynlook.search.biased_decoder import BiasedDecoder
+from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.grapheme_variants import GraphemeVariants
+from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
+from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
+from espnet_dynlook.search.techniques import Techniques
+from espnet_dynlook.search.unigram_boost import UnigramBoost
+
+ADAPTER = "adapter"
+#: Of each technique: what it is made of, the key that is tuned, values to try.
+TUNED: dict[str, tuple[Any, str, list[float]]] = {
+    "boosting": (Boosting, "weight", [0.5, 1.0, 1.5, 2.0]),
+    "unigram": (UnigramBoost, "gamma", [2.0, 5.0, 8.0]),
+    "variants": (GraphemeVariants, "number", [2, 4, 8]),
+    "rescoring": (PhoneticRescoring, "weight", [0.1, 0.3, 0.6]),
+    "lookup": (PronunciationLookup, "weight", [0.5, 1.0, 2.0]),
+}
+Posteriors = tuple[torch.Tensor, torch.Tensor | None]
+
+
+def techniques_of(setting: Mapping[str, float], start: Techniques) -> Techniques:
+    """Return techniques with these weights; their other keys are those of ``start``."""
+    made = {}
+    for name, (cls, key, values) in TUNED.items():
+        weight = setting.get(name, 0.0)
+        given = getattr(start, name) or cls()
+        value = type(values[0])(weight)
+        made[name] = dataclasses.replace(given, **{key: value}) if weight else None
+    return Techniques(**made)
+
+
+@dataclass
+class HeldOut:
+    """A set with its lists, of which everything but the search is done once.
+
+    Attributes:
+        speech2text: The model, with its adapter if it has one.
+        speech: Samples by utterance.
+        lists: With what is said.
+        without: Of which nothing is said.
+        beam_size: Of the search.
+        lm: N-gram of words, or None.
+        start: Keys of techniques that are not tuned.
+    """
+
+    speech2text: Speech2Text
+    speech: dict[str, torch.Tensor]
+    lists: dict[str, BiasingList]
+    without: dict[str, BiasingList]
+    beam_size: int
+    lm: NgramLM | None
+    start: Techniques
+
+    def __post_init__(self) -> None:
+        self._catalogs = [
+            {utt: self._catalog(lists[utt]) for utt in self.speech}
+            for lists in (self.lists, self.without)
+        ]
+        self._known: dict[tuple[float, int], dict[str, Posteriors]] = {}
+
+    def _catalog(self, one: BiasingList) -> Catalog:
+        model = self.speech2text
+        return Catalog(one.phrases, model.tokenizer, model.asr_model.token_list)
+
+    def posteriors(self, scale: float, which: int) -> dict[str, Posteriors]:
+        """Return the posteriors of all utterances under the first or second lists."""
+        key = (scale, which if scale else 0)
+        if key not in self._known:
+            if self.speech2text.adapted is not None:
+                self.speech2text.adapted.scale = scale
+            self._known[key] = {
+                utt: self.speech2text.posteriors(
+                    samples, self._catalogs[which][utt] if scale else None
+                )
+                for utt, samples in self.speech.items()
+            }
+        return self._known[key]
+
+    def __call__(self, setting: Setting) -> Outcome:
+        """Decode with a setting."""
+        model = self.speech2text.asr_model
+        decoder = BiasedDecoder(
+            model.token_list,
+            self.beam_size,
+            self.lm,
+            techniques_of(setting, self.start),
+            blank=model.blank_id,
+        )
+        scale, named = setting.get(ADAPTER, 0.0), any(setting.values())
+        counts = []
+        texts: list[str] = []
+        for which, lists in enumerate((self.lists, self.without)):
+            found = {}
+            for utt, (log_probs, phones) in self.posteriors(scale, which).items():
+                catalog = self._catalogs[which][utt] if named else None
+                found[utt] = decoder(log_probs, catalog, phones, 1)[0].text
+            scored = score_biasing(
+                {utt: lists[utt].text for utt in found},
+                found,
+                {utt: (lists[utt].true, lists[utt].phrases) for utt in found},
+            )
+            counts.append(pool_biasing(scored.values()))
+            texts += found.values()
+        true, wrong = counts
+        return Outcome(
+            true.entities.f1 or 0.0,
+            100 * true.unbiased.errors / max(1, true.unbiased.units),
+            wrong.entities.false_insertions_per_100,
+            tuple(texts),
+        )

@@ -1,0 +1,252 @@
+r"""Tune the weights of techniques for names, and of an adapter, on held-out data.
+
+Posteriors of the CTC head are computed once for each scale of the adapter, and decoded
+with each setting of a small grid. The best one has the largest F1 of the names, among
+those whose U-WER is at most 0.3 points above that without names and that write, with
+lists of which nothing is said, at most one name in 100 utterances. Command::
+
+    python -m espnet_dynlook.recipe.tune_names \
+        --data dump/raw/tune/wav.scp,speech,sound --lists data/biasing/tune.100.0.tsv \
+        --without data/biasing/tune.100.without.0.tsv \
+        --asr_train_config exp/asr_x/config.yaml \
+        --asr_model_file exp/asr_x/valid.loss.ave.pth --output conf/techniques.yaml
+
+The file that it writes is for ``--techniques``; the adapter's scale stands in a comment
+there. A technique whose best weight is 0 is off in it and is named.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_dynlook import config
+from espnet_dynlook.biasing.lists import ListError, read_lists
+from espnet_dynlook.bin.decoding import utterances
+from espnet_dynlook.bin.errors import in_one_line
+from espnet_dynlook.bin.names import read_techniques
+from espnet_dynlook.bin.speech2text import AdapterFiles, Speech2Text
+from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.held_out import ADAPTER, TUNED, HeldOut, techniques_of
+from espnet_dynlook.recipe.results import markdown_table
+from espnet_dynlook.recipe.weight_search import (
+    Choice,
+    Limits,
+    Outcome,
+    choose,
+)
+from espnet_dynlook.search.ngram import NgramLM, load_ngram
+from espnet_dynlook.search.techniques import Techniques
+
+SCALES = [0.5, 1.0, 1.5, 2.0]
+
+
+def grid_of(given: Sequence[str], speech2text: Any, lm: Any) -> dict[str, list[float]]:
+    """Return the values to try of what this model can have.
+
+    Args:
+        given: ``name=value,value`` in place of the usual values.
+        speech2text: With an adapter, a phone head, or neither.
+        lm: N-gram of words, or None.
+
+    Raises:
+        ConfigError: no such name, no number, or nothing that can have it.
+    """
+    grid = {ADAPTER: SCALES, **{name: list(row[2]) for name, row in TUNED.items()}}
+    missing = {}
+    if speech2text.adapted is None:
+        missing[ADAPTER] = "an adapter (--adapter_model_file)"
+    if lm is None:
+        missing["unigram"] = "an n-gram of words (--word_ngram)"
+    if getattr(speech2text.asr_model, "phones", None) is None:
+        missing |= dict.fromkeys(("rescoring", "lookup"), "a model with a phone head")
+    for argument in given:
+        name, _, values = argument.partition("=")
+        if name not in grid:
+            raise config.ConfigError(
+                f"--grid {argument}: there are {', '.join(grid)}, such as boosting=1,2"
+            )
+        if name in missing:
+            raise config.ConfigError(f"--grid {argument}: it needs {missing[name]}")
+        try:
+            grid[name] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise config.ConfigError(
+                f"--grid {argument}: values are numbers, such as {name}=1,2"
+            ) from None
+    return {name: values for name, values in grid.items() if name not in missing}
+
+
+def report(choice: Choice, base: Outcome, limits: Limits) -> str:
+    """Return what was tried and what was found, as Markdown."""
+    names = list(choice.best.setting)
+    rows = [
+        [
+            " ".join(f"{name}={one.setting[name]:g}" for name in names),
+            f"{100 * one.outcome.f1:.2f}",
+            f"{one.outcome.u_wer:.2f}",
+            f"{one.outcome.false_insertions:.2f}",
+            "yes" if one.allowed else "no",
+            "best" if one is choice.best else "",
+        ]
+        for one in choice.trials
+    ]
+    header = ["setting", "F1 (%)", "U-WER (%)", "false insertions per 100"]
+    lines = [
+        f"Largest F1 with U-WER at most {base.u_wer:.2f} + {limits.u_wer:g} % and at "
+        f"most {limits.false_insertions:g} false insertions per 100 utterances with "
+        "lists of which nothing is said.\n\n",
+        markdown_table([*header, "allowed", ""], rows),
+    ]
+    for name, changed in choice.changed.items():
+        lines.append(
+            f"\n{name} failed: its best weight is 0; another value changed {changed} "
+            "hypotheses.\n"
+        )
+    return "".join(lines)
+
+
+def techniques_yaml(choice: Choice, start: Techniques, source: str) -> str:
+    """Return the content of a file for ``--techniques``."""
+    made = techniques_of(choice.best.setting, start)
+    found = choice.best.outcome
+    keys = {
+        name: None if getattr(made, name) is None else vars(getattr(made, name))
+        for name in TUNED
+    }
+    lines = [
+        f"# Tuned on {source}: F1 {100 * found.f1:.2f} %, U-WER {found.u_wer:.2f} %, "
+        f"{found.false_insertions:.2f} false insertions per 100 utterances.\n"
+    ]
+    if ADAPTER in choice.best.setting:
+        lines.append(f"# --adapter_scale {choice.best.setting[ADAPTER]:g}\n")
+    return "".join(lines) + yaml.safe_dump(keys, sort_keys=False)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = argparse.ArgumentParser(description="Tune weights for names.")
+    add = parser.add_argument
+    add("--data", required=True, help="such as dump/raw/tune/wav.scp,speech,sound")
+    add("--lists", required=True, help="four columns, with what is said")
+    add("--without", required=True, help="four columns, with nothing that is said")
+    add("--asr_train_config", required=True)
+    add("--asr_model_file", required=True)
+    add("--adapter_train_config")
+    add("--adapter_model_file")
+    add("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
+    add("--word_ngram_weight", type=float, default=0.5)
+    add("--word_insertion", type=float, default=0.0, help="for each word, in nats")
+    add("--beam_size", type=int, default=20)
+    add("--techniques", help="YAML file of keys that are not tuned")
+    add("--grid", action="append", default=[], help="name=value,value: values to try")
+    add("--rounds", type=int, default=2, help="through all weights, at most")
+    add("--max_u_wer", type=float, default=Limits.u_wer, help="points above no names")
+    add("--max_false_insertions", type=float, default=Limits.false_insertions)
+    add("--output", required=True, help="YAML file for --techniques")
+    add("--report", help="Markdown file of all that was tried")
+    add("--json", help="the same for programs")
+    return parser
+
+
+def read_held_out(args: argparse.Namespace) -> HeldOut:
+    """Load the model, its speech and the lists.
+
+    Raises:
+        ConfigError: files or options that do not go together.
+    """
+    files = (args.adapter_train_config, args.adapter_model_file)
+    if any(files) and not all(files):
+        raise config.ConfigError(
+            "--adapter_train_config and --adapter_model_file go together: give both"
+        )
+    try:
+        lists, without = read_lists(args.lists), read_lists(args.without)
+    except (OSError, ListError) as error:
+        raise config.ConfigError(str(error)) from None
+    lm = None
+    if args.word_ngram:
+        model = load_ngram(args.word_ngram)
+        lm = NgramLM(model, args.word_ngram_weight, args.word_insertion)
+    start = read_techniques(args.techniques)
+    speech2text = Speech2Text(
+        args.asr_train_config,
+        args.asr_model_file,
+        decoding="ctc_greedy",
+        adapter=AdapterFiles(*files) if all(files) else None,
+    )
+    reading = argparse.Namespace(
+        data_path_and_name_and_type=[tuple(args.data.split(","))],
+        **{"dtype": "float32", "batch_size": 1, "key_file": None, "num_workers": 0},
+        allow_variable_data_keys=False,
+    )
+    speech = dict(utterances(reading, speech2text.asr_train_args))
+    for name, found in (("lists", lists), ("without", without)):
+        missing = [utt for utt in speech if utt not in found]
+        if missing:
+            raise config.ConfigError(
+                f"--{name} {getattr(args, name)}: no list of {missing[0]}"
+            )
+    said = [utt for utt, one in without.items() if one.true]
+    if said:
+        raise config.ConfigError(
+            f"--without {args.without}: the list of {said[0]} has what is said there"
+        )
+    return HeldOut(speech2text, speech, lists, without, args.beam_size, lm, start)
+
+
+def tune(args: argparse.Namespace) -> str:
+    """Tune, write the files, and return the report.
+
+    Raises:
+        ConfigError: files or options that do not go together.
+    """
+    try:
+        held_out = read_held_out(args)
+        grid = grid_of(args.grid, held_out.speech2text, held_out.lm)
+        limits = Limits(args.max_u_wer, args.max_false_insertions)
+        base = held_out(dict.fromkeys(grid, 0.0))
+        choice = choose(grid, held_out, base, limits, args.rounds)
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+    page = report(choice, base, limits)
+    write_atomic(args.output, techniques_yaml(choice, held_out.start, args.lists))
+    if args.report:
+        write_atomic(args.report, page)
+    if args.json:
+        content = {
+            "best": choice.best.setting,
+            "changed_by_failed": choice.changed,
+            "trials": [
+                {
+                    **dataclasses.asdict(one.outcome) | {"texts": None},
+                    "setting": one.setting,
+                    "allowed": one.allowed,
+                }
+                for one in choice.trials
+            ],
+        }
+        write_atomic(args.json, json.dumps(content, indent=1) + "\n")
+    return page
+
+
+def main(cmd: list[str] | None = None) -> int:
+    """Tune; print what was tried and found."""
+    args = get_parser().parse_args(cmd)
+    for name in ("lists", "without", "asr_train_config", "asr_model_file"):
+        path = getattr(args, name)
+        if not Path(path).is_file():
+            print(f"--{name} {path}: no such file", file=sys.stderr)
+            return 1
+    print(tune(args), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    with in_one_line("tune_names"):
+        sys.exit(main())

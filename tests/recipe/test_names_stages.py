@@ -1,0 +1,170 @@
+"""Stages 15 to 18: lists of names, an adapter, decoding and scoring with them."""
+
+import json
+import os
+import re
+
+import pytest
+import tiny_corpus
+import yaml
+from conftest import REPOSITORY
+from test_asr_sh import CONFIG
+
+from espnet_dynlook.biasing.lists import read_lists
+
+ADAPTER = {
+    "model": "dynlook_contextual",
+    "model_conf": {"adapter_size": 8, "adapter_heads": 2, "catalog_size": [1, 4]},
+    "optim": "adam",
+    "optim_conf": {"lr": 0.01},
+    "max_epoch": 1,
+    "batch_type": "unsorted",
+    "batch_size": 8,
+    "num_workers": 0,
+    "best_model_criterion": [["valid", "loss", "min"]],
+    "keep_nbest_models": 1,
+    "num_att_plot": 0,
+    "use_matplotlib": False,
+}
+NAMES = ("--biasing", "true", "--biasing_list_opts", "--max_count 0")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--biasing_sizes", "many"], "are whole numbers, not 'many'"),
+        (["--biasing_without", "0"], "--biasing_without 0: such a list is empty"),
+        (["--biasing_sets", "dev"], "--biasing_sets dev: must be of: train valid test"),
+        (["--biasing_decoding", "beam"], "must be one of: ctc_beam ctc_greedy espnet"),
+        (["--biasing_systems", "bse"], "--biasing_systems bse: must be of: base"),
+        (
+            ["--biasing_systems", "base both"],
+            "both needs an adapter: set --adapter_con",
+        ),
+        (
+            ["--biasing_decoding", "ctc_greedy", "--biasing_systems", "techniques"],
+            "ctc_greedy has no techniques",
+        ),
+        (["--adapter_config", "no.yaml"], "--adapter_config no.yaml: no such file"),
+        (
+            ["--biasing_techniques", "x", "--biasing_decoding", "espnet"],
+            "--biasing_techniques goes with --biasing_decoding ctc_beam",
+        ),
+    ],
+)
+def test_wrong_options_stop_before_anything_is_written(
+    asr_sh, recipe, options, message
+):
+    result = asr_sh("--biasing", "true", *options)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (recipe / "data").exists()
+
+
+def test_without_biasing_there_are_no_such_stages(asr_sh):
+    result = asr_sh("--stage", "15", "--biasing_sizes", "many", check=True)
+    assert "Stage 15" not in result.stdout
+
+
+def test_skipped_stages_are_those_of_their_kind(asr_sh, recipe, with_data):
+    options = ("--stage", "10", "--skip_train", "true", "--skip_eval", "true")
+    sizes = ("--biasing_sizes", "0", "--biasing_without", "")
+    result = asr_sh(*options, *NAMES, *sizes, "--skip_stages", "14", check=True)
+    for n in (16, 17, 18):
+        assert re.search(rf"Stage {n}: .*: skipped", result.stdout)
+    assert (recipe / "data/biasing/test.0.0.tsv").exists()
+
+
+def test_a_recipes_own_script_makes_the_lists(asr_sh, recipe, with_data):
+    script = recipe / "local/biasing_lists.sh"
+    script.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$*" >>calls\n')
+    script.chmod(0o755)
+    options = ("--biasing_sizes", "5", "--biasing_without", "7")
+    options += ("--biasing_seeds", "0 3", "--biasing_sets", "valid test")
+    asr_sh("--stage", "15", "--stop_stage", "15", *NAMES, *options, check=True)
+    calls = (recipe / "calls").read_text().splitlines()
+    assert len(calls) == 8
+    assert calls[3] == (
+        "--text dump/raw/valid/text --train_text data/train/text --distractors 7 "
+        "--seed 3 --output data/biasing/valid.7.without.3.tsv --without_true "
+        "--max_count 0"
+    )
+
+
+@pytest.fixture
+def with_names(recipe):
+    """Write data whose training has no "cab", which the test set then says."""
+    sets = {
+        "train": tiny_corpus.sentences("train", 24, 0),
+        "valid": tiny_corpus.sentences("valid", 4, 1),
+        "test": tiny_corpus.sentences("test", 6, 2),
+    }
+    for name, utterances in sets.items():
+        if name != "test":
+            utterances = {
+                utt: [word if word != "cab" else "ab" for word in words]
+                for utt, words in utterances.items()
+            }
+        tiny_corpus.write_set(
+            recipe / "source" / name, recipe / "source/audio", utterances
+        )
+    (recipe / "local/data.sh").write_text("#!/usr/bin/env bash\ncp -r source data\n")
+
+
+@pytest.mark.recipe
+def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
+    (recipe / "conf").mkdir()
+    (recipe / "conf/train.yaml").write_text(CONFIG)
+    (recipe / "conf/train_adapter.yaml").write_text(yaml.safe_dump(ADAPTER))
+    (recipe / "pool.txt").write_text("abc\nbac\nccc\nacab\n")
+    options = [
+        *("--asr_config", "conf/train.yaml", "--asr_tag", "tiny", "--nj", "1"),
+        *("--inference_nj", "1", "--adapter_config", "conf/train_adapter.yaml"),
+        *("--biasing", "true", "--biasing_list_opts", "--max_count 0 --pool pool.txt"),
+        *("--biasing_sizes", "2", "--biasing_without", "2", "--biasing_tag", "names"),
+        *("--biasing_args", "--beam_size 4", "--skip_stages", "12 13 14"),
+    ]
+    asr_sh(*options, check=True)
+    trained = (recipe / "dump/raw/train/text").read_text().split()
+    for without in ("", ".without"):
+        lists = read_lists(recipe / f"data/biasing/test.2{without}.0.tsv")
+        assert len(lists) == 6
+        true = {phrase for one in lists.values() for phrase in one.true}
+        assert true == (set() if without else {"cab"})
+        for one in lists.values():
+            assert len(set(one.phrases) - set(one.true)) == 2
+            assert not set(one.phrases) & set(trained)
+    adapter = recipe / "exp/asr_tiny_train_adapter"
+    assert (adapter / "valid.loss.ave.pth").exists()
+    assert "--stage 16" in (adapter / "run.sh").read_text()
+    experiment = recipe / "exp/asr_tiny"
+    folder = experiment / "names"
+    decoded = {str(one.parent.relative_to(folder)) for one in folder.glob("*/*/text")}
+    named = {
+        f"{system}/test.{name}.0"
+        for system in ("techniques", "adapter", "both")
+        for name in ("2", "2.without")
+    }
+    assert decoded == {"base/test", *named}
+    used = (folder / "both/test.2.0/names_used").read_text().splitlines()
+    assert len(used) == 6 and all(line.endswith(" 0") for line in used)
+    content = json.loads((folder / "names.json").read_text())
+    scored = content["sets"]["test"]["2"]
+    assert list(scored) == ["base", "techniques", "adapter", "both"]
+    said = scored["both"]["counts"]["entities"]["reference"]
+    assert said == sum(
+        line.split().count("cab")
+        for line in (recipe / "dump/raw/test/text").read_text().splitlines()
+    )
+    page = (experiment / "RESULTS.md").read_text()
+    for name in ("2", "2.without"):
+        assert re.search(rf"^\|{name}\|both\|", page, re.MULTILINE), name
+    # The adapter goes on where it was: nothing is left to train.
+    asr_sh(*options, "--stage", "16", "--stop_stage", "16", check=True)
+    assert not (adapter / "2epoch.pth").exists()
+
+
+def test_every_recipe_can_make_lists():
+    """Their own script is one that stage 15 can run."""
+    for script in REPOSITORY.glob("egs/*/asr1/local/biasing_lists.sh"):
+        assert os.access(script, os.X_OK), script
