@@ -1,5 +1,6 @@
 """The mini corpus: sentences that do not leak, audio that is the same everywhere."""
 
+import csv
 import hashlib
 import json
 import os
@@ -116,16 +117,18 @@ def test_made_corpus_is_left_alone_until_settings_change(corpus, tmp_path):
     assert json.loads((out / "settings.json").read_text())["seed"] == 2
 
 
-@pytest.mark.parametrize("name", ["make_corpus.py", "sentences.py", "espeak.py"])
-def test_change_of_a_source_is_a_change_of_settings(load, tmp_path, monkeypatch, name):
-    module = load("mini", "make_corpus")
+@pytest.mark.parametrize(
+    "name", ["make_corpus.py", "sentences.py", "speaking.py", "espeak.py"]
+)
+def test_change_of_a_source_is_a_change_of_settings(load, tmp_path, name):
+    sha256 = load("mini", "speaking").sources_sha256
+    sources = load("mini", "make_corpus").SOURCES
     local = shutil.copytree(LOCAL, tmp_path / "local")
-    before = module.sources_sha256()
-    monkeypatch.setattr(module, "__file__", str(local / "make_corpus.py"))
-    assert module.sources_sha256() == before
+    before = sha256(LOCAL / source for source in sources)
+    assert sha256(local / source for source in sources) == before
     with (local / name).open("a") as file:
         file.write("# changed\n")
-    assert module.sources_sha256() != before
+    assert sha256(local / source for source in sources) != before
 
 
 def test_corpus_of_other_sources_is_made_anew(corpus, tmp_path):
@@ -162,24 +165,45 @@ def test_somebody_elses_folder_is_left_alone(load, tmp_path, there):
 def test_file_in_place_of_the_folder_is_refused(load, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CorpusError, match="is no folder"):
-        load("mini", "make_corpus").clear(tmp_path / "file")
+        load("mini", "speaking").clear(tmp_path / "file")
     assert (tmp_path / "file").is_file()
 
 
 def test_settings_are_written_before_any_audio(load, tmp_path, monkeypatch):
     """So the next call knows a corpus that was interrupted as its own."""
     module = load("mini", "make_corpus")
+    speaking = load("mini", "speaking")
 
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.multiprocessing, "get_context", killed)
+    monkeypatch.setattr(speaking.multiprocessing, "get_context", killed)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             module.make_corpus(tmp_path / "out", 1, {"train": 1}, nj=1)
-        assert module.read_settings(tmp_path / "out" / "settings.json")
+        assert speaking.read_settings(tmp_path / "out" / "settings.json")
         assert not (tmp_path / "out" / "metadata.tsv").exists()
         (tmp_path / "out" / "train" / "half.flac").touch()
+
+
+def test_what_an_interrupted_run_has_spoken_is_kept(corpus, load, tmp_path):
+    """Only tasks that are not done are spoken, and the corpus is whole in the end."""
+    out = shutil.copytree(corpus, tmp_path / "corpus")
+    with (out / "metadata.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    (out / "metadata.tsv").unlink()
+    (out / "done").mkdir()
+    train = [row for row in rows if row["split"] == "train"]
+    (out / "done" / "train_00000.json").write_text(json.dumps(train))
+    kept = out / train[0]["path"]
+    kept.write_bytes(b"spoken before")
+    make_corpus(out, COUNTS)
+    assert kept.read_bytes() == b"spoken before"
+    table = (corpus / "metadata.tsv").read_text(encoding="utf-8")
+    assert (out / "metadata.tsv").read_text(encoding="utf-8") == table
+    old, new = sums(corpus), sums(out)
+    assert [path for path in old if new[path] != old[path]] == [Path(train[0]["path"])]
+    assert not (out / "done").exists()
 
 
 def test_corpus_made_before_sources_counted_is_replaced(corpus, tmp_path):
