@@ -25,7 +25,16 @@ TRANSDUCER = {
 }
 
 
-def write_model(folder, encoder_conf=(), **changes):
+#: Keys of the Conformer that the Transformer does not have.
+_CONFORMER = (
+    "cnn_module_kernel",
+    "rel_pos_type",
+    "pos_enc_layer_type",
+    "selfattention_layer_type",
+)
+
+
+def write_model(folder, encoder_conf=(), model_conf=(), **changes):
     from espnet_dynlook.task import DynlookASRTask
 
     config = {**CONFIG, "decoder": None, "token_list": TOKENS, "token_type": "char"}
@@ -34,7 +43,11 @@ def write_model(folder, encoder_conf=(), **changes):
     config["model_conf"] = {"ctc_weight": 0.3 if transducer else 1.0}
     if transducer:
         config["model_conf"].update(report_cer=False, report_wer=False)
+    config["model_conf"].update(model_conf)
     config["encoder_conf"] = {**CONFIG["encoder_conf"], **dict(encoder_conf)}
+    if config["encoder"] == "dynlook_transformer":
+        for key in _CONFORMER:
+            del config["encoder_conf"][key]
     parser = DynlookASRTask.get_parser()
     parser.set_defaults(**config)
     args = parser.parse_args(["--output_dir", str(folder)])

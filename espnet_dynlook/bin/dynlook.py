@@ -5,6 +5,7 @@
 ::
 
     dynlook transcribe --model exp/packed.zip speech.flac --format srt
+    dynlook transcribe --model exp/packed.zip speech.flac --names names.txt
     arecord -f S16_LE -r 16000 -c 1 | dynlook stream --model exp/packed.zip -
 """
 
@@ -12,13 +13,14 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import soundfile
 
 from espnet_dynlook.bin.captions import FORMATS, written
 from espnet_dynlook.bin.errors import in_one_line
+from espnet_dynlook.bin.names_options import add_options, options_of
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.streaming.endpoint import Endpoint
@@ -57,11 +59,17 @@ def get_parser() -> argparse.ArgumentParser:
         command.add_argument("--model", metavar="ZIP", help="packed model")
         command.add_argument("--asr_train_config", help="or its configuration")
         command.add_argument("--asr_model_file", help="and its checkpoint")
-        command.add_argument("--beam", type=int, default=1, help="1: greedy")
+        command.add_argument(
+            "--beam",
+            type=int,
+            help="1: greedy; if left out 1, or 50 where names, a language model or "
+            "techniques need a search",
+        )
         command.add_argument("--device", default="cpu")
         command.add_argument("--dtype", default="float32")
         command.add_argument("--threads", type=int)
         command.add_argument("--wait", type=float, help="0 to 1, of many latencies")
+        add_options(command)
     return parser
 
 
@@ -71,16 +79,19 @@ def recognizer_of(args: argparse.Namespace) -> Recognizer:
     Raises:
         ConfigError: they name none, or two.
     """
-    options = {k: getattr(args, k) for k in ("device", "dtype", "threads", "wait")}
+    options: dict[str, Any] = {
+        key: getattr(args, key) for key in ("device", "dtype", "threads", "wait")
+    }
     files = (args.asr_train_config, args.asr_model_file)
     if (args.model is None) == (None in files) or (args.model and any(files)):
         raise ConfigError(
             "give --model ZIP, or --asr_train_config with --asr_model_file"
         )
+    options |= options_of(args)
     try:
         if args.model is not None:
-            return Recognizer.from_zip(args.model, beam=args.beam, **options)
-        return Recognizer.from_files(*files, beam=args.beam, **options)
+            return Recognizer.from_zip(args.model, **options)
+        return Recognizer.from_files(*files, **options)
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
 
@@ -91,7 +102,8 @@ def transcribe(args: argparse.Namespace, out: IO[str]) -> None:
     if args.format in ("srt", "vtt") and len(args.audio) > 1:
         raise ConfigError(f"--format {args.format} takes one file, not several")
     try:
-        results = recognizer.transcribe_all([Path(name) for name in args.audio])
+        audio = [Path(name) for name in args.audio]
+        results = recognizer.transcribe_all(audio, args.names)
     except (soundfile.LibsndfileError, OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
     for name, result in zip(args.audio, results, strict=True):
@@ -133,7 +145,10 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
     if args.packet_ms < 1:
         raise ConfigError(f"--packet_ms {args.packet_ms} must be at least 1")
     size = max(1, recognizer.fs * args.packet_ms // 1000)
-    live, shown = recognizer.stream(endpoint_of(args)), ""
+    try:
+        live, shown = recognizer.stream(endpoint_of(args), args.names), ""
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     broken: Exception | None = None
 
     def write(result: Result) -> None:

@@ -98,7 +98,7 @@ class Recognizer:
         self._searching = searching_of(model, beam, lm, techniques, adapted)
         search, decoder = self._searching.plain, self._searching.decoder
         bias = None if adapter is None else EncoderBias(adapter.eval(), adapter_scale)
-        self.pipeline = Pipeline(model, search, bias, self._searching.whole)
+        self.pipeline = Pipeline(model, search, bias, self._searching.phones)
         timing = FrontendTiming(model)
         self.fs = timing.fs
         self.period = timing.frame_ms(model.encoder) / 1000.0

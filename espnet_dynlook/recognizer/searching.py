@@ -1,7 +1,7 @@
 """Which search a recogniser has, and what names can do in it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
@@ -30,16 +30,18 @@ class Searching:
     Attributes:
         plain: What it knows before the first frame.
         decoder: Of CTC, where it is no greedy search.
-        told: Whether the search is told of names.
+        told: Whether names act in the search.
+        whole: Whether a technique reads whole utterances, so that nothing streams.
     """
 
     plain: Search
-    decoder: BiasedDecoder | None
-    told: bool
+    decoder: BiasedDecoder | None = None
+    told: bool = False
+    whole: bool = False
 
     @property
-    def whole(self) -> bool:
-        """Whether it needs all of an utterance at once, with its phones."""
+    def phones(self) -> bool:
+        """Whether a technique reads posteriors of phones."""
         return self.decoder is not None and self.decoder.needs_phones
 
 
@@ -79,14 +81,14 @@ def searching_of(
         search: Search = GreedyTransducer(*networks, model.blank_id)
         if beam != 1:
             search = TransducerBeam(*networks, beam, model.blank_id)
-        return Searching(search, None, False)
+        return Searching(search)
     if beam == 1 and not asks:
-        return Searching(GreedyCTC(model.blank_id), None, False)
+        return Searching(GreedyCTC(model.blank_id))
     if techniques is None:
         techniques = Techniques(boosting=None) if adapted else Techniques()
         told = not adapted
     else:
-        told = True
+        told = any(getattr(techniques, one.name) for one in fields(techniques))
     decoder = BiasedDecoder(
         model.token_list,
         beam,
@@ -101,7 +103,10 @@ def searching_of(
             "head: train it with phone_ctc_layer and phone_ctc_weight, or set them to "
             "null"
         )
-    return Searching(decoder.search.begin(None), decoder, told)
+    try:
+        return Searching(decoder.begin(None), decoder, told)
+    except ValueError:  # the decoder says so to whoever wants a stream
+        return Searching(decoder.search.begin(None), decoder, told, whole=True)
 
 
 def refusal_of(searching: Searching, model: Any, adapted: bool) -> str:
@@ -112,6 +117,11 @@ def refusal_of(searching: Searching, model: Any, adapted: bool) -> str:
         return (
             "names act on a transducer through an adapter alone, and none was given: "
             "give adapter_config and adapter_file"
+        )
+    if searching.decoder is not None:
+        return (
+            "names have no effect: all techniques are off, and there is no adapter; "
+            "switch one on, such as boosting: true"
         )
     return (
         "names have no effect on a greedy search (beam=1): give a beam, such as "
