@@ -12,6 +12,8 @@ PICTURES = {
     "gates": "gate values as the annealing hardens them; curves of a training",
     "tradeoff": "loss or error against latency, every system of a matrix",
     "latency": "how late the text of streams is, as measured; several decodings",
+    "names": "an adapter's attention over a list of names, along time",
+    "explain": "why a name was recognised in an utterance, or why not",
     "backlog": "work that waits for the device, over time, and its delay at the end",
 }
 
