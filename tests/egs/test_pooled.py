@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from espnet_dynlook.recipe.data_dir import read_data_dir
+from espnet_dynlook.recipe.data_dir import read_data_dir, read_text
 
 TESTS = ("test_other", "test_kathleen", "test_so762")
 SETS = ("train", "valid", *TESTS)
@@ -219,3 +219,56 @@ def test_real_speech(dynlook_data, prepare):
     assert len(so762_valid) == 9
     assert not so762_train & so762_valid
     assert not (so762_train | so762_valid) & speakers["test_so762"]
+
+
+NAMES = ("ANN", "BOB'S", "CAM", "DAN", "EVE", "FAY")
+
+
+def with_names(speech, prepare, *options):
+    """Prepare a corpus whose prompts say names, with lists of some; return texts."""
+    rows = [
+        (utt, prompt, split, f"{text} {NAMES[int(prompt[1:]) % len(NAMES)]}")
+        for utt, prompt, split, text in kathleen()
+    ]
+    columns = ("utt", "prompt", "split", "text")
+    folder = speech / "arctic_kathleen"
+    write_table(folder, columns, rows)
+    phrases = '["ANN", "BOB", "CAM", "DAN", "EVE", "ZOE", "MR"]'
+    lists = folder / "biasing_names.test.tsv"
+    lists.write_text(f"utt\tPROMPT H BOB'S\t[]\t{phrases}\n")
+    sets = prepare(speech, *options)
+    data = lists.parents[2] / "data"
+    extra = ("train_names", "tune_names") if options else ()
+    return sets | {name: read_data_dir(data / name) for name in extra}, data
+
+
+def test_names_to_draw_from_are_those_that_no_test_set_says(speech, prepare):
+    sets, data = with_names(speech, prepare)
+    said = {w for name in TESTS for t in sets[name].text.values() for w in t.split()}
+    names = set((data / "local" / "names").read_text().split())
+    assert "ZOE" in names and "MR" not in names
+    assert names == {"ANN", "BOB", "CAM", "DAN", "EVE", "ZOE"} - {
+        word.removesuffix("'S") for word in said
+    }
+
+
+def test_names_to_tune_on_are_held_out_with_their_prompts(speech, prepare):
+    sets, data = with_names(speech, prepare, "--hold_out_names", "2")
+    train, tune = sets["train_names"].text, sets["tune_names"].text
+    assert train | tune == sets["train"].text
+    assert not set(train.values()) & set(tune.values())
+    names = set((data / "tune_names" / "names").read_text().split())
+    assert len(names) == 2
+    assert not names & {word for text in train.values() for word in text.split()}
+    assert all(names & set(text.split()) for text in tune.values())
+
+
+def test_prompts_are_kept_as_written(speech, prepare, tmp_path):
+    folder = speech / "arctic_kathleen"
+    columns = ("utt", "prompt", "split", "text", "raw_text")
+    rows = [(*row, f"{row[3].title()}!") for row in kathleen()]
+    write_table(folder, columns, rows)
+    train = prepare(speech)["train"]
+    cased = read_text(tmp_path / "data" / "train" / "text_cased")
+    assert set(cased) == of(train, "kathleen")
+    assert all(text.startswith("Prompt ") for text in cased.values())
