@@ -114,6 +114,11 @@ WRONG = [
     ({"ctc_conf": {"dropout": 0.1}}, "did you mean 'dropout_rate'"),
     ({"optim": "adam", "optim_conf": {"lr": "1e-3"}}, r"write it .* 1\.0e-3"),
     ({"optim": "adam", "optim_conf": {"weight_decy": 0.1}}, "'weight_decay'"),
+    ({"optim": "adam", "optim_conf": {"lr": float("nan")}}, "lr: nan is no number"),
+    (
+        {"model": "dynlook", "model_conf": {"latency_weight": [float("nan"), 1.0]}},
+        r"latency_weight: \[nan, 1.0\] is no number",
+    ),
     ({"scheduler": "warmuplr", "scheduler_conf": {"warmup": 9}}, "'warmup_steps'"),
     ({"frontend_conf": {"n_mel": 80}}, "'n_mels'"),
     ({"specaug": "specaug", "specaug_conf": {"num_time_masks": 2}}, "num_time_mask"),

@@ -197,6 +197,9 @@ def _check_parameter(
     default = parameter.default
     if value is None and default is None:
         return
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(one, float) and one != one for one in numbers):
+        raise ConfigError(f"{where}: {value!r} is no number that losses can be made of")
     annotation = parameter.annotation
     if annotation is inspect.Parameter.empty:
         if not isinstance(default, bool | int | float):
