@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from espnet_dynlook.metrics.alignment import Pair, align
+from espnet_dynlook.metrics.counts import Counts
 from espnet_dynlook.metrics.wer import ErrorCounts
 
 
 @dataclass(frozen=True)
-class EntityCounts:
+class EntityCounts(Counts):
     """Occurrences of a list's phrases.
 
     Attributes:
@@ -58,14 +59,9 @@ class EntityCounts:
         """False insertions per 100 utterances."""
         return 100 * self.false_insertions / max(1, self.utterances)
 
-    def __add__(self, other: "EntityCounts") -> "EntityCounts":
-        """Pool two sets."""
-        names = self.__dataclass_fields__
-        return EntityCounts(*(getattr(self, n) + getattr(other, n) for n in names))
-
 
 @dataclass(frozen=True)
-class BiasingCounts:
+class BiasingCounts(Counts):
     """What the scoring of utterances with lists counts.
 
     Attributes:
@@ -79,15 +75,6 @@ class BiasingCounts:
     unbiased: ErrorCounts = field(default_factory=ErrorCounts)
     biased: ErrorCounts = field(default_factory=ErrorCounts)
     entities: EntityCounts = field(default_factory=EntityCounts)
-
-    def __add__(self, other: "BiasingCounts") -> "BiasingCounts":
-        """Pool two sets."""
-        return BiasingCounts(
-            self.words + other.words,
-            self.unbiased + other.unbiased,
-            self.biased + other.biased,
-            self.entities + other.entities,
-        )
 
 
 class PhraseFinder:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import jiwer
 
+from espnet_dynlook.metrics.counts import Counts
+
 
 @dataclass(frozen=True)
-class ErrorCounts:
+class ErrorCounts(Counts):
     """What an alignment of references and hypotheses counts.
 
     Attributes:
@@ -43,15 +45,6 @@ class ErrorCounts:
         if self.units:
             return self.errors / self.units
         return float("inf") if self.errors else 0.0
-
-    def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
-        """Pool two sets."""
-        return ErrorCounts(
-            *(
-                getattr(self, name) + getattr(other, name)
-                for name in self.__dataclass_fields__
-            )
-        )
 
 
 def split_words(text: str) -> list[str]:
