@@ -4,9 +4,11 @@ import gzip
 import math
 import random
 
+import pytest
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.ngram import ArpaModel
 
 SMALL = {
@@ -169,3 +171,29 @@ def log_sum(values):
 
 def seeded(seed):
     return random.Random(seed)
+
+
+def search(beam=20, token_list=LETTERS, **options):
+    return CTCBeamSearch(token_list, beam, **options)
+
+
+def text_of(rows, catalog=None, **options):
+    return search(**options)(rows, catalog, 1)[0].text
+
+
+def all_of(found):
+    return [(one.tokens, one.score, one.parts, one.frames) for one in found]
+
+
+def same(found, plain):
+    """Nothing is biased; entries may only keep some improbable path in the beam."""
+    assert found.text == plain.text
+    assert found.parts["bias"] == 0.0
+    assert found.score == pytest.approx(plain.score, abs=0.02)
+
+
+def nearly(word, wrong, sure=0.55, second=0.3):
+    """Return posteriors of ``wrong``, with ``word`` second where they differ."""
+    pairs = enumerate(zip(wrong, word, strict=True))
+    others = [(n, {right: second}) for n, (heard, right) in pairs if heard != right]
+    return said(wrong, sure=sure, others=others)

@@ -1,6 +1,5 @@
 """Names in the CTC beam search: what users of comparable systems complain about."""
 
-import itertools
 import math
 
 import pytest
@@ -9,50 +8,22 @@ from ctc_beam_cases import (
     BLANK,
     LETTERS,
     SMALL,
+    all_of,
     names,
+    nearly,
     random_rows,
     said,
+    same,
+    search,
     seeded,
     spoken,
-    write_arpa,
+    text_of,
 )
 
-from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.entries import CatalogError
-from espnet_dynlook.biasing.tokenizers import CharTokenizer
 from espnet_dynlook.search.boosting import Boosting
-from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.incremental import tokens_of
-from espnet_dynlook.search.ngram import NgramLM
-from espnet_dynlook.search.unigram_boost import UnigramBoost
 
 HUGE = 1e6
-
-
-def search(beam=20, token_list=LETTERS, **options):
-    return CTCBeamSearch(token_list, beam, **options)
-
-
-def text(rows, catalog=None, **options):
-    return search(**options)(rows, catalog, 1)[0].text
-
-
-def all_of(found):
-    return [(one.tokens, one.score, one.parts, one.frames) for one in found]
-
-
-def same(found, plain):
-    """Nothing is biased; entries may only keep some improbable path in the beam."""
-    assert found.text == plain.text
-    assert found.parts["bias"] == 0.0
-    assert found.score == pytest.approx(plain.score, abs=0.02)
-
-
-def nearly(word, wrong, sure=0.55, second=0.3):
-    """Return posteriors of ``wrong``, with ``word`` second where they differ."""
-    pairs = enumerate(zip(wrong, word, strict=True))
-    others = [(n, {right: second}) for n, (heard, right) in pairs if heard != right]
-    return said(wrong, sure=sure, others=others)
 
 
 def random_names(number, seed=0):
@@ -69,10 +40,10 @@ def random_names(number, seed=0):
 
 def test_a_name_that_is_nearly_as_likely_is_found():
     rows = nearly("call kathleen", "call cathleen")
-    assert text(rows) == "call cathleen"
-    assert text(rows, names(["kathleen"])) == "call kathleen"
-    assert text(rows, names(["kathleen"]), boosting=None) == "call cathleen"
-    assert text(rows, names(["kathleen"]), boosting=Boosting(weight=0.0)) == (
+    assert text_of(rows) == "call cathleen"
+    assert text_of(rows, names(["kathleen"])) == "call kathleen"
+    assert text_of(rows, names(["kathleen"]), boosting=None) == "call cathleen"
+    assert text_of(rows, names(["kathleen"]), boosting=Boosting(weight=0.0)) == (
         "call cathleen"
     )
 
@@ -108,7 +79,7 @@ def test_phrases_of_several_words_and_those_within_them():
         (["york city"], "in nev york city now"),
         (["new city"], "in nev yorc zity now"),
     ):
-        assert text(rows, names(phrases)) == expected
+        assert text_of(rows, names(phrases)) == expected
 
 
 def test_overlapping_entries_take_the_maximum_and_never_the_sum():
@@ -135,8 +106,8 @@ def test_every_segmentation_is_followed():
     assert own.entries[0].segmentations == (("▁john",),)
     assert len(more.entries[0].segmentations) > 1
     rows = spoken(token_list, ["▁jo", "s"], sure=0.7, others=[(1, {"hn": 0.25})])
-    assert text(rows, own, token_list=token_list) == "jos"
-    assert text(rows, more, token_list=token_list) == "john"
+    assert text_of(rows, own, token_list=token_list) == "jos"
+    assert text_of(rows, more, token_list=token_list) == "john"
 
 
 def test_bias_acts_before_pruning():
@@ -153,10 +124,10 @@ def test_a_blank_that_is_sure_leaves_room_for_entries():
     rows[0] = math.log(1e-9)
     rows[0, LETTERS.index(BLANK)] = math.log(0.9995)
     rows[0, LETTERS.index("k")] = math.log(0.0004)
-    assert text(rows) == "athleen"
+    assert text_of(rows) == "athleen"
     listed = names([("kathleen", 2.0)])
-    assert text(rows, listed) == "athleen"  # no name begins in silence
-    assert text(rows, listed, boosting=Boosting(silence=1.0)) == "kathleen"
+    assert text_of(rows, listed) == "athleen"  # no name begins in silence
+    assert text_of(rows, listed, boosting=Boosting(silence=1.0)) == "kathleen"
 
 
 # Whole phrases, or nothing
@@ -165,7 +136,7 @@ def test_a_blank_that_is_sure_leaves_room_for_entries():
 def test_whole_phrases_only():
     """pyctcdecode splits a phrase into words, and boosts each of them alone."""
     rows = nearly("new york", "nev yorc")
-    assert text(rows, names(["new york"])) == "new york"
+    assert text_of(rows, names(["new york"])) == "new york"
     for phrases in (["new orleans"], ["old york"], ["new york city"], ["york new"]):
         assert all_of(search()(rows, names(phrases), 1)) == all_of(
             search()(rows, None, 1)
@@ -229,88 +200,7 @@ def test_other_words_stay_as_they_are():
     """FunASR#3302: with hotwords, other words got worse."""
     rows = said("the weather in the north is fine today", sure=0.8)
     catalog = names(random_names(2000))
-    assert text(rows, catalog) == text(rows)
-
-
-# Lists
-
-
-def test_an_empty_catalog_is_identity():
-    """wenet#1022: an empty list crashed. Blank lines and one entry are lists, too."""
-    for seed in range(20):
-        rows = random_rows(seeded(seed), 30, len(LETTERS), 3.0)
-        plain = all_of(search()(rows))
-        for phrases in ([], [""], [" ", "\t"]):
-            assert all_of(search()(rows, names(phrases))) == plain
-    assert text(said("one"), names(["one"])) == "one"
-    assert text(torch.zeros(0, len(LETTERS)), names(["one"])) == ""
-
-
-def test_order_and_duplicates_never_matter():
-    """wenet, icefall: order changed scores."""
-    phrases = ["ann", "anna", "annabel lee", "lee", ("bell", 2.0), "ann"]
-    for seed in range(10):
-        draw = seeded(seed)
-        rows = random_rows(draw, 30, len(LETTERS), 3.0)
-        boosting = Boosting(confidence=0.0)
-        first = all_of(search(boosting=boosting)(rows, names(phrases)))
-        again = [*phrases, *draw.sample(phrases, 3)]
-        draw.shuffle(again)
-        assert all_of(search(boosting=boosting)(rows, names(again))) == first
-
-
-def test_a_short_phrase_after_a_longer_one_stays():
-    """wenet, icefall: a short phrase added after a longer one vanished."""
-    rows = nearly("kat ran", "cat ran")
-    for phrases in itertools.permutations(["kathleen", "kat", "kate"]):
-        assert text(rows, names(phrases)) == "kat ran"
-    rows = nearly("kathleen ran", "cathleen ran")
-    for phrases in itertools.permutations(["kathleen", "kat", "kate"]):
-        assert text(rows, names(phrases)) == "kathleen ran"
-
-
-def test_lists_change_per_request_and_per_utterance():
-    """sherpa-onnx#551, #1793: the list could not change per request."""
-    one = search()
-    rows = nearly("kathleen", "cathleen")
-    batch = torch.stack([rows, rows, rows])
-    catalogs = [names(["kathleen"]), None, names(["bob"])]
-    found = one.batch(batch, [len(rows)] * 3, catalogs, 1)
-    assert [own[0].text for own in found] == ["kathleen", "cathleen", "cathleen"]
-    assert [own[0].text for own in one.batch(batch, [len(rows), 2, 0])] == [
-        "cathleen",
-        "c",
-        "",
-    ]
-
-
-def test_a_batch_equals_each_alone():
-    one = search()
-    draw = seeded(0)
-    lengths = [17, 30, 0, 5]
-    rows = torch.stack([random_rows(draw, 30, len(LETTERS), 3.0) for _ in lengths])
-    catalogs = [names([a]) for a in ("ann", "bob", "kat", "lee")]
-    found = one.batch(rows, lengths, catalogs)
-    for own, row, length, catalog in zip(found, rows, lengths, catalogs, strict=True):
-        assert all_of(own) == all_of(one(row[:length], catalog))
-
-
-def test_names_that_cannot_be_written_are_said_and_never_half_used():
-    """sherpa-onnx#2991, #1095: an error with exit 0, or silently half the phrase."""
-    tokenizer = CharTokenizer(LETTERS)
-    catalog = Catalog(["kathleen", "kath日"], tokenizer, LETTERS)
-    assert len(catalog) == 1
-    assert "日" in str(catalog.unusable[0])
-    rows = nearly("kath", "cath")
-    assert text(rows, catalog) == "cath"
-    with pytest.raises(CatalogError, match="日"):
-        search()(rows, Catalog(["kath日"], tokenizer, strict=True))
-
-
-def test_unsupported_combinations_are_errors():
-    """sherpa-onnx#2307, FunASR#2713: hotwords were silently ignored."""
-    with pytest.raises(ValueError, match="language model of words"):
-        search(unigram=UnigramBoost())
+    assert text_of(rows, catalog) == text_of(rows)
 
 
 # Silence, and what is no speech
@@ -351,110 +241,6 @@ SYLLABLES = [
     a + b + c for a in "bdfgklmnprstvwz" for b in "aeiou" for c in ("", "n", "r")
 ]
 SYLLABLES = sorted(set(SYLLABLES))
-
-
-# Streams
-
-
-def test_streaming_equals_offline_with_names():
-    """NeMo PR#15327: biased streaming differed from biased offline."""
-    phrases = ["ann", "annabel", "ann lee", "lee", ("bob", 2.0)]
-    boosting = Boosting(confidence=0.0, weight=2.0)
-    biased = 0
-    for seed in range(25):
-        draw = seeded(seed)
-        rows = random_rows(draw, 60, len(LETTERS), 2.5)
-        for letter in "anble o":
-            rows[:, LETTERS.index(letter if letter != " " else "<space>")] += 2.5
-        rows = rows.log_softmax(1)
-        one = search(8, boosting=boosting)
-        catalog = names(phrases)
-        whole = all_of(one(rows, catalog))
-        state, at = one.begin(catalog), 0
-        while at < len(rows):
-            size = draw.randint(0, 7)
-            state, at = state.step(rows[at : at + size]), at + size
-        assert all_of(one.results(state)) == whole
-        biased += whole[0][2]["bias"] > 0
-    assert biased > 10
-
-
-def test_the_list_may_change_in_the_middle_of_a_stream():
-    """sherpa-onnx#551: from now on; and what was said before stays."""
-    one = search()
-    early, late = nearly("kathleen ", "cathleen "), nearly("kathleen", "cathleen")
-    state = one.begin().step(early)
-    assert one.results(state)[0].text == "cathleen"
-    state = state.with_catalog(names(["kathleen"])).step(late)
-    assert one.results(state)[0].text == "cathleen kathleen"
-    state = one.begin(names(["kathleen"])).step(early).with_catalog(None).step(late)
-    assert one.results(state)[0].text == "kathleen cathleen"
-
-
-def test_another_list_in_the_middle_of_a_word_is_safe():
-    one = search(8, boosting=Boosting(confidence=0.0))
-    lists = [None, names(["ann", "bob lee"]), names(["lee", ("an", 2.0), "bob"])]
-    for seed in range(20):
-        draw = seeded(seed)
-        state = one.begin()
-        for row in random_rows(draw, 60, len(LETTERS), 3.0).split(5):
-            state = state.step(row)
-            state = state.with_catalog(draw.choice(lists)).step(row)
-        scores = [found.score for found in one.results(state)]
-        assert scores == sorted(scores, reverse=True)
-        assert all(math.isfinite(score) for score in scores)
-
-
-# Unigram boosting
-
-
-@pytest.fixture
-def lm(tmp_path):
-    path = tmp_path / "lm.arpa"
-    words = ["call", "cathleen", "new", "york", "orc"]
-    model = write_arpa(path, words, seeded(0))
-    return path, NgramLM(model, weight=1.0)
-
-
-def test_unigram_boosting_lifts_words_that_the_model_does_not_know(lm):
-    path, model = lm
-    before = path.read_bytes()
-    rows = nearly("call kathleen", "call cathleen", sure=0.5, second=0.4)
-    catalog = names(["kathleen"])
-    off = {"lm": model, "boosting": None}
-    assert text(rows, catalog, **off) == "call cathleen"
-    assert text(rows, catalog, **off, unigram=UnigramBoost(10.0)) == "call kathleen"
-    assert text(rows, None, **off, unigram=UnigramBoost(10.0)) == "call cathleen"
-    both = {"lm": model, "unigram": UnigramBoost(10.0)}
-    assert text(rows, catalog, **both) == "call kathleen"
-    assert path.read_bytes() == before
-
-
-def test_a_word_gets_the_class_or_the_model_whichever_is_more(lm):
-    _, model = lm
-    rows = said("call kathleen")
-    state = model.score(model.model.begin(), "call")[1]
-    unknown = model.model.score(state, "<unk>")[0]
-    plain = search(lm=model, boosting=None)(rows, None, 1)[0]
-    for gamma, alpha, size in ((4.0, 0.0, 1), (4.0, 1.0, 3), (-50.0, 0.0, 2)):
-        catalog = names(["kathleen", "bob", "lee"][:size])
-        one = search(lm=model, boosting=None, unigram=UnigramBoost(gamma, alpha))
-        found = one(rows, catalog, 1)[0]
-        least = unknown + gamma - alpha * math.log(size)
-        own = max(unknown + model.unknown, least)
-        assert found.text == "call kathleen"
-        expected = own - (unknown + model.unknown)
-        assert found.score - plain.score == pytest.approx(expected, abs=0.02)
-
-
-def test_words_of_an_unfinished_phrase_give_theirs_back(lm):
-    _, model = lm
-    one = search(lm=model, boosting=None, unigram=UnigramBoost(30.0))
-    rows = said("call new orc")
-    plain = one(rows, None, 1)[0]
-    same(one(rows, names(["new york"]), 1)[0], plain)
-    whole = one(said("call new york"), names(["new york"]), 1)[0]
-    assert whole.parts["bias"] > 10
 
 
 # Pruning and states
