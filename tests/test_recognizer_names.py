@@ -136,27 +136,21 @@ def test_order_and_duplicates_never_matter(recognizer):
         assert recognizer.transcribe(samples, mixed) == expected
 
 
-def frames_of(stream):
-    return [(one.token, one.frame) for one in stream._streams.state.searches[0].tokens]
-
-
 def test_an_adapter_takes_another_list_from_the_next_frame_on(files):
     """Frames before are those under the old list, frames behind under the new one."""
-    recognizer, seen = recognizer_of(*files, "adapter"), 0
-    for seed in range(6):
-        samples, found = speech(seed, 1), []
-        for first, then in ((NAMES, NAMES), (NAMES, OTHERS), (OTHERS, OTHERS)):
-            stream = recognizer.stream(names=first)
-            out = len(stream.push(samples[:4000]).lookahead_ms)
-            stream.set_names(then)
-            stream.finish(samples[4000:])
-            found.append(frames_of(stream))
-        old, mixed, new = found
-        # A label that goes on over the border is one token, where it began.
-        assert [x for x in mixed if x[1] < out] == [x for x in old if x[1] < out]
-        assert [x for x in mixed if x[1] > out] == [x for x in new if x[1] > out]
-        seen += old != mixed != new
-    assert seen > 1
+    recognizer = recognizer_of(*files, "adapter")
+    pipeline, names_of = recognizer.pipeline, recognizer.names_of
+    samples, found = speech(6, 1), []
+    for first, then in ((NAMES, NAMES), (NAMES, OTHERS), (OTHERS, OTHERS)):
+        state = pipeline.begin(1, names=[names_of(first)])
+        state, before = pipeline.encode(state, [samples[:4000]], [False])
+        state = pipeline.renamed(state, 0, names_of(then))
+        state, behind = pipeline.encode(state, [samples[4000:]], [True])
+        found.append((before.frames[0], behind.frames[0]))
+    old, mixed, new = found
+    assert torch.equal(mixed[0], old[0]) and torch.equal(mixed[1], new[1])
+    assert len(old[0]) > 5 and not torch.allclose(old[0], new[0])
+    assert len(new[1]) > 5 and not torch.allclose(old[1], new[1])
 
 
 def test_a_list_may_be_replaced_in_the_middle_of_a_stream(recognizer):
