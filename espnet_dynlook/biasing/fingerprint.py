@@ -19,7 +19,8 @@ def fingerprint(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Return what tells a model's parameters and statistics from others' (32,).
 
     SHA-256 of names, shapes and values, as 32 floats from 0 to 255: these survive
-    averaging, and every floating-point type.
+    averaging, and every floating-point type. Doubles count as the floats nearest to
+    them.
 
     Args:
         state: Of the model.
@@ -27,6 +28,9 @@ def fingerprint(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
+        if tensor.dtype == torch.float64:
+            # ESPnet builds means of features so, and rounds them where it trains.
+            tensor = tensor.float()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return torch.tensor(list(digest.digest()), dtype=torch.float32)

@@ -182,6 +182,9 @@ def test_fingerprints_tell_values_names_and_shapes_and_survive_averaging():
         assert not torch.equal(own, fingerprint(other))
     assert torch.equal((own + own + own) / 3, own)
     assert torch.equal(own.bfloat16().float(), own)
+    # A training builds the means of features as doubles, and decoding as floats.
+    assert torch.equal(own, fingerprint({**state, "a": state["a"].double()}))
+    assert not torch.equal(own, fingerprint({**state, "a": state["a"].half()}))
 
 
 @pytest.mark.parametrize(
