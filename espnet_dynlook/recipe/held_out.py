@@ -3,14 +3,16 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.lists import BiasingList
-from espnet_dynlook.bin.speech2text import Speech2Text
+from espnet_dynlook.biasing.tokenizers import build_tokenizer
 from espnet_dynlook.metrics.biasing import pool_biasing, score_biasing
+from espnet_dynlook.model.adapted import AdaptedModel
 from espnet_dynlook.recipe.weight_search import Outcome, Setting
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.boosting import Boosting
@@ -20,6 +22,8 @@ from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
 from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 from espnet_dynlook.search.techniques import Techniques
 from espnet_dynlook.search.unigram_boost import UnigramBoost
+from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.adapter import load_adapter
 
 ADAPTER = "adapter"
 #: Of each technique: what it is made of, the key that is tuned, values to try.
@@ -44,12 +48,89 @@ def techniques_of(setting: Mapping[str, float], start: Techniques) -> Techniques
     return Techniques(**made)
 
 
+class CTCModel:
+    """A trained model, for the posteriors of its CTC heads.
+
+    Args:
+        train_config: ``config.yaml`` of its training.
+        model_file: Its parameters.
+        adapter: ``config.yaml`` and parameters of an adapter for it; None: none, or
+            that of the model itself.
+
+    Attributes:
+        model: ESPnet's ASR model.
+        adapted: Lets it listen to names; None without an adapter.
+        tokenizer: Of the model.
+
+    Raises:
+        CheckpointMismatch: files do not belong together.
+        ConfigError: a configuration is none of a training.
+        ValueError: the model has no CTC head, or tokens that names cannot have.
+    """
+
+    def __init__(
+        self,
+        train_config: str | Path,
+        model_file: str | Path,
+        adapter: tuple[str, str] | None = None,
+    ):
+        self.model: Any
+        self.model, self.args = DynlookASRTask.build_model_from_file(
+            train_config, model_file
+        )
+        self.model.eval()
+        if self.model.ctc is None:
+            raise ValueError(f"{train_config}: the model has no CTC head")
+        self.tokenizer = build_tokenizer(
+            self.model.token_list, self.args.token_type, self.args.bpemodel
+        )
+        self.adapted: AdaptedModel | None = None
+        if adapter is not None:
+            self.adapted = AdaptedModel(self.model, load_adapter(self.model, *adapter))
+        elif getattr(self.model, "adapter", None) is not None:
+            self.adapted = AdaptedModel(self.model)
+
+    def read(self, data: str) -> dict[str, torch.Tensor]:
+        """Return the utterances of ``PATH,speech,TYPE``, as ESPnet reads them."""
+        loader = DynlookASRTask.build_streaming_iterator(
+            [tuple(data.split(","))],
+            dtype="float32",
+            batch_size=1,
+            key_file=None,
+            num_workers=0,
+            preprocess_fn=DynlookASRTask.build_preprocess_fn(self.args, False),
+            collate_fn=DynlookASRTask.build_collate_fn(self.args, False),
+            inference=True,
+        )
+        return {keys[0]: batch["speech"][0] for keys, batch in loader}
+
+    @torch.no_grad()
+    def posteriors(self, speech: torch.Tensor, catalog: Catalog | None) -> Posteriors:
+        """Return log-probabilities of tokens (T, V), and of phones where it has a head.
+
+        Args:
+            speech: Samples (N,), or features (N, D).
+            catalog: For the adapter.
+        """
+        model, lengths = self.model, torch.tensor([len(speech)])
+        if self.adapted is None:
+            enc, olens = model.encode(speech[None], lengths)
+        else:
+            with self.adapted.biased_by(catalog):
+                enc, olens = model.encode(speech[None], lengths)
+        enc = enc[0] if isinstance(enc, tuple) else enc
+        frames, phones = int(olens[0]), None
+        if getattr(model, "phones", None) is not None:
+            phones = model.phones.log_probs()[0, :frames]
+        return model.ctc.log_softmax(enc)[0, :frames], phones
+
+
 @dataclass
 class HeldOut:
     """A set with its lists, of which everything but the search is done once.
 
     Attributes:
-        speech2text: The model, with its adapter if it has one.
+        trained: The model, with its adapter if it has one.
         speech: Samples by utterance.
         lists: With what is said.
         without: Of which nothing is said.
@@ -58,7 +139,7 @@ class HeldOut:
         start: Keys of techniques that are not tuned.
     """
 
-    speech2text: Speech2Text
+    trained: CTCModel
     speech: dict[str, torch.Tensor]
     lists: dict[str, BiasingList]
     without: dict[str, BiasingList]
@@ -74,17 +155,17 @@ class HeldOut:
         self._known: dict[tuple[float, int], dict[str, Posteriors]] = {}
 
     def _catalog(self, one: BiasingList) -> Catalog:
-        model = self.speech2text
-        return Catalog(one.phrases, model.tokenizer, model.asr_model.token_list)
+        tokens = self.trained.model.token_list
+        return Catalog(one.phrases, self.trained.tokenizer, tokens)
 
     def posteriors(self, scale: float, which: int) -> dict[str, Posteriors]:
         """Return the posteriors of all utterances under the first or second lists."""
         key = (scale, which if scale else 0)
         if key not in self._known:
-            if self.speech2text.adapted is not None:
-                self.speech2text.adapted.scale = scale
+            if self.trained.adapted is not None:
+                self.trained.adapted.scale = scale
             self._known[key] = {
-                utt: self.speech2text.posteriors(
+                utt: self.trained.posteriors(
                     samples, self._catalogs[which][utt] if scale else None
                 )
                 for utt, samples in self.speech.items()
@@ -93,7 +174,7 @@ class HeldOut:
 
     def __call__(self, setting: Setting) -> Outcome:
         """Decode with a setting."""
-        model = self.speech2text.asr_model
+        model = self.trained.model
         decoder = BiasedDecoder(
             model.token_list,
             self.beam_size,

@@ -27,12 +27,14 @@ import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.biasing.lists import ListError, read_lists
-from espnet_dynlook.bin.decoding import utterances
-from espnet_dynlook.bin.errors import in_one_line
-from espnet_dynlook.bin.names import read_techniques
-from espnet_dynlook.bin.speech2text import AdapterFiles, Speech2Text
 from espnet_dynlook.recipe.data_dir import write_atomic
-from espnet_dynlook.recipe.held_out import ADAPTER, TUNED, HeldOut, techniques_of
+from espnet_dynlook.recipe.held_out import (
+    ADAPTER,
+    TUNED,
+    CTCModel,
+    HeldOut,
+    techniques_of,
+)
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.weight_search import (
     Choice,
@@ -42,16 +44,17 @@ from espnet_dynlook.recipe.weight_search import (
 )
 from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.techniques import Techniques
+from espnet_dynlook.training.loading import CheckpointMismatch
 
 SCALES = [0.5, 1.0, 1.5, 2.0]
 
 
-def grid_of(given: Sequence[str], speech2text: Any, lm: Any) -> dict[str, list[float]]:
+def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float]]:
     """Return the values to try of what this model can have.
 
     Args:
         given: ``name=value,value`` in place of the usual values.
-        speech2text: With an adapter, a phone head, or neither.
+        trained: Model with an adapter, a phone head, or neither.
         lm: N-gram of words, or None.
 
     Raises:
@@ -59,11 +62,11 @@ def grid_of(given: Sequence[str], speech2text: Any, lm: Any) -> dict[str, list[f
     """
     grid = {ADAPTER: SCALES, **{name: list(row[2]) for name, row in TUNED.items()}}
     missing = {}
-    if speech2text.adapted is None:
+    if trained.adapted is None:
         missing[ADAPTER] = "an adapter (--adapter_model_file)"
     if lm is None:
         missing["unigram"] = "an n-gram of words (--word_ngram)"
-    if getattr(speech2text.asr_model, "phones", None) is None:
+    if getattr(trained.model, "phones", None) is None:
         missing |= dict.fromkeys(("rescoring", "lookup"), "a model with a phone head")
     for argument in given:
         name, _, values = argument.partition("=")
@@ -173,19 +176,14 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
     if args.word_ngram:
         model = load_ngram(args.word_ngram)
         lm = NgramLM(model, args.word_ngram_weight, args.word_insertion)
-    start = read_techniques(args.techniques)
-    speech2text = Speech2Text(
-        args.asr_train_config,
-        args.asr_model_file,
-        decoding="ctc_greedy",
-        adapter=AdapterFiles(*files) if all(files) else None,
+    start = Techniques()
+    if args.techniques:
+        text = Path(args.techniques).read_text(encoding="utf-8")
+        start = Techniques.from_mapping(yaml.safe_load(text))
+    trained = CTCModel(
+        args.asr_train_config, args.asr_model_file, files if all(files) else None
     )
-    reading = argparse.Namespace(
-        data_path_and_name_and_type=[tuple(args.data.split(","))],
-        **{"dtype": "float32", "batch_size": 1, "key_file": None, "num_workers": 0},
-        allow_variable_data_keys=False,
-    )
-    speech = dict(utterances(reading, speech2text.asr_train_args))
+    speech = trained.read(args.data)
     for name, found in (("lists", lists), ("without", without)):
         missing = [utt for utt in speech if utt not in found]
         if missing:
@@ -197,7 +195,7 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
         raise config.ConfigError(
             f"--without {args.without}: the list of {said[0]} has what is said there"
         )
-    return HeldOut(speech2text, speech, lists, without, args.beam_size, lm, start)
+    return HeldOut(trained, speech, lists, without, args.beam_size, lm, start)
 
 
 def tune(args: argparse.Namespace) -> str:
@@ -208,11 +206,11 @@ def tune(args: argparse.Namespace) -> str:
     """
     try:
         held_out = read_held_out(args)
-        grid = grid_of(args.grid, held_out.speech2text, held_out.lm)
+        grid = grid_of(args.grid, held_out.trained, held_out.lm)
         limits = Limits(args.max_u_wer, args.max_false_insertions)
         base = held_out(dict.fromkeys(grid, 0.0))
         choice = choose(grid, held_out, base, limits, args.rounds)
-    except ValueError as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise config.ConfigError(str(error)) from error
     page = report(choice, base, limits)
     write_atomic(args.output, techniques_yaml(choice, held_out.start, args.lists))
@@ -236,17 +234,19 @@ def tune(args: argparse.Namespace) -> str:
 
 
 def main(cmd: list[str] | None = None) -> int:
-    """Tune; print what was tried and found."""
+    """Tune; print what was tried and found; return 1 and say what is wrong."""
     args = get_parser().parse_args(cmd)
-    for name in ("lists", "without", "asr_train_config", "asr_model_file"):
-        path = getattr(args, name)
-        if not Path(path).is_file():
-            print(f"--{name} {path}: no such file", file=sys.stderr)
-            return 1
-    print(tune(args), end="")
+    try:
+        for name in ("lists", "without", "asr_train_config", "asr_model_file"):
+            path = getattr(args, name)
+            if not Path(path).is_file():
+                raise config.ConfigError(f"--{name} {path}: no such file")
+        print(tune(args), end="")
+    except (config.ConfigError, CheckpointMismatch) as error:
+        print(f"tune_names: error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    with in_one_line("tune_names"):
-        sys.exit(main())
+    sys.exit(main())

@@ -8,7 +8,7 @@ import pytest
 import tiny_corpus
 import yaml
 from conftest import REPOSITORY
-from test_asr_sh import CONFIG
+from test_asr_sh import CONFIG, stub_python
 
 from espnet_dynlook.biasing.lists import read_lists
 
@@ -91,6 +91,71 @@ def test_a_recipes_own_script_makes_the_lists(asr_sh, recipe, with_data):
     )
 
 
+SYSTEMS = {
+    "ctc_beam": {
+        "base": "--decoding ctc_beam",
+        "techniques": "--biasing_lists LISTS --decoding ctc_beam",
+        "adapter": "--biasing_lists LISTS --decoding ctc_beam ADAPTER"
+        " --techniques none",
+        "both": "--biasing_lists LISTS --decoding ctc_beam ADAPTER",
+    },
+    "espnet": {
+        "base": "--decoding espnet",
+        "techniques": "--biasing_lists LISTS --decoding espnet",
+        "adapter": "--biasing_lists LISTS --decoding espnet ADAPTER --biasing_bonus 0",
+        "both": "--biasing_lists LISTS --decoding espnet ADAPTER",
+    },
+    "ctc_greedy": {
+        "base": "--decoding ctc_greedy",
+        "adapter": "--biasing_lists LISTS --decoding ctc_greedy ADAPTER",
+    },
+}
+
+
+@pytest.mark.parametrize("decoding", sorted(SYSTEMS))
+def test_what_each_system_is_decoded_with(asr_sh, recipe, with_data, decoding):
+    for folder in ("exp/asr_x", "exp/adapter"):
+        (recipe / folder).mkdir(parents=True)
+        (recipe / folder / "valid.loss.ave.pth").touch()
+    (recipe / "data/biasing").mkdir()
+    lists = "data/biasing/test.5.0.tsv"
+    (recipe / lists).touch()
+    stub = stub_python(recipe, 'echo "$*" >>calls')
+    asr_sh(
+        *("--stage", "17", "--stop_stage", "17", "--biasing", "true", "--python", stub),
+        *("--biasing_sizes", "5", "--biasing_without", "", "--asr_tag", "x"),
+        *("--biasing_decoding", decoding, "--adapter_exp", "exp/adapter"),
+        *("--inference_nj", "1", "--adapter_scale", "1.5", "--biasing_tag", "names"),
+        *("--biasing_args", "--beam_size 4"),
+        check=True,
+    )
+    calls = (recipe / "calls").read_text().splitlines()
+    assert len(calls) == len(SYSTEMS[decoding])
+    adapter = (
+        "--adapter_train_config exp/adapter/config.yaml "
+        "--adapter_model_file exp/adapter/valid.loss.ave.pth --adapter_scale 1.5"
+    )
+    for call, (system, options) in zip(calls, SYSTEMS[decoding].items(), strict=True):
+        options = options.replace("LISTS", lists).replace("ADAPTER", adapter)
+        assert call.endswith(f"/output.1 {options} --beam_size 4"), system
+        assert f"exp/asr_x/names/{system}/test" in call
+
+
+def test_decoding_without_lists_or_adapter_says_what_to_do(asr_sh, recipe, with_data):
+    (recipe / "exp/asr_x").mkdir(parents=True)
+    (recipe / "exp/asr_x/valid.loss.ave.pth").touch()
+    stage = ("--stage", "17", "--asr_tag", "x", "--biasing", "true")
+    result = asr_sh(*stage, "--biasing_systems", "techniques")
+    assert result.returncode == 2
+    assert "test.0.0.tsv does not exist: run stage 15" in result.stderr
+    systems = ("--biasing_systems", "adapter", "--adapter_exp", "exp/adapter")
+    result = asr_sh(*stage, *systems)
+    assert result.returncode == 2
+    assert "exp/adapter/valid.loss.ave.pth does not exist: run stage 16" in (
+        result.stderr
+    )
+
+
 @pytest.fixture
 def with_names(recipe):
     """Write data whose training has no "cab", which the test set then says."""
@@ -122,9 +187,10 @@ def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
         *("--inference_nj", "1", "--adapter_config", "conf/train_adapter.yaml"),
         *("--biasing", "true", "--biasing_list_opts", "--max_count 0 --pool pool.txt"),
         *("--biasing_sizes", "2", "--biasing_without", "2", "--biasing_tag", "names"),
-        *("--biasing_args", "--beam_size 4", "--skip_stages", "12 13 14"),
+        *("--biasing_args", "--beam_size 4", "--biasing_systems", "base both"),
     ]
-    asr_sh(*options, check=True)
+    for first, last in ((1, 11), (15, 16), (17, 18)):
+        asr_sh(*options, "--stage", f"{first}", "--stop_stage", f"{last}", check=True)
     trained = (recipe / "dump/raw/train/text").read_text().split()
     for without in ("", ".without"):
         lists = read_lists(recipe / f"data/biasing/test.2{without}.0.tsv")
@@ -140,17 +206,12 @@ def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
     experiment = recipe / "exp/asr_tiny"
     folder = experiment / "names"
     decoded = {str(one.parent.relative_to(folder)) for one in folder.glob("*/*/text")}
-    named = {
-        f"{system}/test.{name}.0"
-        for system in ("techniques", "adapter", "both")
-        for name in ("2", "2.without")
-    }
-    assert decoded == {"base/test", *named}
+    assert decoded == {"base/test", "both/test.2.0", "both/test.2.without.0"}
     used = (folder / "both/test.2.0/names_used").read_text().splitlines()
     assert len(used) == 6 and all(line.endswith(" 0") for line in used)
     content = json.loads((folder / "names.json").read_text())
     scored = content["sets"]["test"]["2"]
-    assert list(scored) == ["base", "techniques", "adapter", "both"]
+    assert list(scored) == ["base", "both"]
     said = scored["both"]["counts"]["entities"]["reference"]
     assert said == sum(
         line.split().count("cab")
@@ -159,9 +220,6 @@ def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
     page = (experiment / "RESULTS.md").read_text()
     for name in ("2", "2.without"):
         assert re.search(rf"^\|{name}\|both\|", page, re.MULTILINE), name
-    # The adapter goes on where it was: nothing is left to train.
-    asr_sh(*options, "--stage", "16", "--stop_stage", "16", check=True)
-    assert not (adapter / "2epoch.pth").exists()
 
 
 def test_every_recipe_can_make_lists():

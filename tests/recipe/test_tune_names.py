@@ -5,7 +5,6 @@ import soundfile
 import yaml
 from recogniser_files import FS, speech, write_model
 
-from espnet_dynlook import config
 from espnet_dynlook.biasing.lists import BiasingList, format_lists
 from espnet_dynlook.recipe.weight_search import Limits, Outcome, choose
 
@@ -106,15 +105,17 @@ def test_writes_a_file_that_decoding_takes(held_out, capsys):
         (["--grid", "bosting=1"], "there are adapter, boosting"),
         (["--grid", "boosting=x"], "values are numbers"),
         (["--grid", "lookup=1"], "lookup=1: it needs a model with a phone head"),
-        (["--grid", "adapter=1"], r"it needs an adapter \(--adapter_model_file\)"),
+        (["--grid", "adapter=1"], "it needs an adapter (--adapter_model_file)"),
         (["--without", "LISTS"], "the list of u0 has what is said there"),
         (["--adapter_model_file", "x"], "go together: give both"),
     ],
 )
-def test_what_does_not_go_together_is_refused_by_the_tuner(held_out, options, message):
+def test_what_does_not_go_together_is_refused_by_the_tuner(
+    held_out, capsys, options, message
+):
     from espnet_dynlook.recipe import tune_names
 
     root, usual = held_out
     given = [f"{root}/lists.tsv" if one == "LISTS" else one for one in options]
-    with pytest.raises(config.ConfigError, match=message):
-        tune_names.main([*usual, *given])
+    assert tune_names.main([*usual, *given]) == 1
+    assert message in capsys.readouterr().err
