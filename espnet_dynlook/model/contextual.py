@@ -255,13 +255,9 @@ class DynlookContextualModel(DynlookASRModel):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
         """Compute the loss of a batch under a list of names, statistics, the weight.
 
-        Args:
-            speech: Samples (B, N), or features (B, N, D).
-            speech_lengths: (B,).
-            text: Token numbers (B, U).
-            text_lengths: (B,).
-            kwargs: As ESPnet's; ``names`` (B, W): of each utterance, the tokens of its
-                names with ``SEPARATOR`` between them, -1 at the end.
+        Arguments are those of ``DynlookASRModel``, and ``names`` (B, W): of each
+        utterance, the tokens of its names with ``SEPARATOR`` between them, -1 at the
+        end.
         """
         names = kwargs.pop("names", None)
         kwargs.pop("names_lengths", None)

@@ -3,7 +3,7 @@
 import torch
 import yaml
 from hub_data import CONFIG
-from model_factory import KINDS, batch
+from model_factory import KINDS, batch, from_config
 
 WORDS = ["<blank>", "<unk>", "▁a", "▁cab", "▁b", "e", "b", "<sos/eos>"]
 ENCODERS = {
@@ -44,13 +44,7 @@ def base_config(kind="ctc", encoder="conformer", encoder_conf=(), **model_conf):
 
 def build(folder, config):
     """Build a model from a configuration; its arguments are written, as trained."""
-    from espnet_dynlook.task import DynlookASRTask
-
-    parser = DynlookASRTask.get_parser()
-    parser.set_defaults(**config)
-    args = parser.parse_args(["--output_dir", str(folder)])
-    torch.manual_seed(0)
-    model = DynlookASRTask.build_model(args)
+    model, args = from_config(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
     plain = {key: value for key, value in vars(args).items() if not callable(value)}
     (folder / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")

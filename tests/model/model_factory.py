@@ -18,8 +18,6 @@ KINDS = {
 
 def build(tmp_path, kind="ctc", encoder_conf=None, model="dynlook", **model_conf):
     """Return a whole model that the task built."""
-    from espnet_dynlook.task import DynlookASRTask
-
     config = {**CONFIG, **KINDS[kind], "model": model, "token_list": TOKENS}
     config["specaug"] = None
     config["encoder_conf"] = {
@@ -27,11 +25,18 @@ def build(tmp_path, kind="ctc", encoder_conf=None, model="dynlook", **model_conf
         **(DYNAMIC if encoder_conf is None else encoder_conf),
     }
     config["model_conf"] = {**config["model_conf"], **model_conf}
+    return from_config(tmp_path, config)[0]
+
+
+def from_config(folder, config):
+    """Return the model that the task builds, and its arguments."""
+    from espnet_dynlook.task import DynlookASRTask
+
     parser = DynlookASRTask.get_parser()
     parser.set_defaults(**config)
-    args = parser.parse_args(["--output_dir", str(tmp_path)])
+    args = parser.parse_args(["--output_dir", str(folder)])
     torch.manual_seed(0)
-    return DynlookASRTask.build_model(args)
+    return DynlookASRTask.build_model(args), args
 
 
 def batch(seed=0):

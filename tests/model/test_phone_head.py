@@ -2,30 +2,12 @@
 
 import pytest
 import torch
-from hub_data import CONFIG
-from model_factory import KINDS, batch
+from contextual_factory import ENCODERS, WORDS, base_config
+from model_factory import KINDS, batch, from_config
 
 from espnet_dynlook.biasing import phone_head
 from espnet_dynlook.biasing.phone_head import PhoneTargets
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
-
-WORDS = ["<blank>", "<unk>", "▁a", "▁cab", "▁b", "e", "b", "<sos/eos>"]
-ENCODERS = {
-    "conformer": {},
-    "e_branchformer": {},
-    "dynlook_conformer": {"lookahead": "chunked", "lookahead_frames": 2},
-    "dynlook_transformer": {"lookahead": "causal"},
-}
-DROPPED = {
-    "e_branchformer": {"selfattention_layer_type", "macaron_style"},
-    "dynlook_transformer": {
-        "cnn_module_kernel",
-        "rel_pos_type",
-        "pos_enc_layer_type",
-        "selfattention_layer_type",
-    },
-}
-
 
 SAID = {"a": "AH", "cab": "K AE B", "be": "B IY", "bb": "B B"}
 
@@ -46,26 +28,8 @@ def small_pronouncer(monkeypatch):
 
 
 def build(tmp_path, kind="ctc", encoder="conformer", encoder_conf=(), **model_conf):
-    from espnet_dynlook.task import DynlookASRTask
-
-    config = {**CONFIG, **KINDS[kind], "token_list": WORDS, "specaug": None}
-    conf = {
-        key: value
-        for key, value in CONFIG["encoder_conf"].items()
-        if not key.startswith("lookahead") and key not in DROPPED.get(encoder, ())
-    }
-    if encoder == "e_branchformer":
-        conf.pop("cnn_module_kernel")
-        conf.update(attention_layer_type="rel_selfattn", cgmlp_linear_units=32)
-        conf.update(cgmlp_conv_kernel=5, merge_conv_kernel=3)
-    config["model"], config["encoder"] = "dynlook", encoder
-    config["encoder_conf"] = {**conf, **ENCODERS[encoder], **dict(encoder_conf)}
-    config["model_conf"] = {**config["model_conf"], **model_conf}
-    parser = DynlookASRTask.get_parser()
-    parser.set_defaults(**config)
-    args = parser.parse_args(["--output_dir", str(tmp_path)])
-    torch.manual_seed(0)
-    return DynlookASRTask.build_model(args)
+    config = base_config(kind, encoder, encoder_conf, **model_conf)
+    return from_config(tmp_path, config)[0]
 
 
 def said(texts=((2, 3), (4, 5))):
