@@ -44,6 +44,7 @@ class Names:
         units: Knows how words are said.
         lookup: Looks words up by their sound; None: off.
         weights: Of all spellings of entries, by their words.
+        token_ids: Of every segmentation of every entry.
     """
 
     catalog: Catalog
@@ -51,6 +52,7 @@ class Names:
     units: SpokenUnits
     lookup: Lookup | None
     weights: dict[tuple[str, ...], float]
+    token_ids: list[list[list[int]]]
 
 
 class BiasedDecoder:
@@ -190,12 +192,12 @@ class BiasedDecoder:
             more = variants.pronunciations
         between = self.search.words.between
         units = SpokenUnits(catalog, self.phone_list, between, more)
-        lookup = None
+        lookup, token_ids = None, catalog.token_ids()
         if self.techniques.lookup is not None:
             lookup = Lookup(
                 self.techniques.lookup,
                 units,
-                catalog.token_ids(),
+                token_ids,
                 self.search.words,
                 lm,
                 self.search.blank,
@@ -203,7 +205,7 @@ class BiasedDecoder:
         weights = {self._words(e.text): e.weight for e in catalog.entries}
         for text, entry in widened.written.items():
             weights[self._words(text)] = catalog.entries[entry].weight
-        return Names(catalog, widened, units, lookup, weights)
+        return Names(catalog, widened, units, lookup, weights, token_ids)
 
     def _words(self, text: str) -> tuple[str, ...]:
         """Return the words of a text; where nothing is between them, its letters."""
@@ -223,7 +225,6 @@ class BiasedDecoder:
     def _written(self, one: Hypothesis, names: Names) -> Hypothesis:
         """Return a hypothesis with entries in place of their other spellings."""
         between, written = self.search.words.between, names.widened.written
-        ids = names.catalog.token_ids()
         longest = max(len(self._words(text)) for text in written)
         at = len(one.words)
         while at > 0:  # from the end: what is before stays where it is
@@ -231,7 +232,7 @@ class BiasedDecoder:
             for end in range(min(len(one.words), at + longest), at, -1):
                 text = between.join(word.text for word in one.words[at:end])
                 if text in written:
-                    tokens = ids[written[text]][0]
+                    tokens = names.token_ids[written[text]][0]
                     one = rewritten(one, at, end, tokens, self.search.words)
                     break
         return one

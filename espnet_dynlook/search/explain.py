@@ -163,7 +163,7 @@ def explain(
     catalog, blank = names.catalog, decoder.search.blank
     number = find_entry(catalog, name)
     entry = catalog.entries[number]
-    ids = catalog.token_ids()[number]
+    ids = names.token_ids[number]
     found = decoder(log_probs, catalog, phone_log_probs)
     has = [_has(one, entry.text, decoder) for one in found]
     own = next((h for h, yes in zip(found, has, strict=True) if yes), None)

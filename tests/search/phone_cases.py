@@ -46,3 +46,25 @@ def phones(text, **options):
 
 def numbers(text):
     return tuple(PHONE_TOKENS.index(phone) for phone in text.split())
+
+
+class Letters(Pronouncer):
+    """Says words letter by letter, each as one phone: any text, at once."""
+
+    def __init__(self):
+        super().__init__({})
+
+    def prepare(self, words):
+        pass
+
+    def word(self, word):
+        phones = PHONE_TOKENS[2:]
+        return (tuple(phones[ord(letter) % len(phones)] for letter in word),)
+
+    def phrase(self, text):
+        return (tuple(phone for word in text.split() for phone in self.word(word)[0]),)
+
+
+def letter_phones(text, **options):
+    """Return posteriors of the phones of a text, as ``Letters`` says it."""
+    return spoken(list(PHONE_TOKENS), Letters().phrase(text)[0], **options)

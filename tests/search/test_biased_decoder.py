@@ -1,17 +1,10 @@
 """The decoder with all techniques: what it does to names, and to everything else."""
 
-from ctc_beam_cases import LETTERS, names, random_rows, said, seeded
+from ctc_beam_cases import LETTERS, names, nearly, random_rows, seeded
 
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.techniques import Techniques
-
-
-def nearly(word, wrong, sure=0.55, second=0.3):
-    """Return posteriors of ``wrong``, with ``word`` second where they differ."""
-    pairs = enumerate(zip(wrong, word, strict=True))
-    others = [(n, {right: second}) for n, (heard, right) in pairs if heard != right]
-    return said(wrong, sure=sure, others=others)
 
 
 def test_techniques_of_the_beam_are_those_of_the_search():

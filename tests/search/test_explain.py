@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from ctc_beam_cases import LETTERS, names, random_rows, said, seeded
+from ctc_beam_cases import LETTERS, names, nearly, random_rows, said, seeded
 from phone_cases import known, phones
-from test_biased_decoder import nearly
 
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.explain import explain

@@ -1,11 +1,11 @@
 """Grapheme variants: the table, what it makes of names, and what comes back."""
 
 import math
+from pathlib import Path
 
 import pytest
-from ctc_beam_cases import LETTERS, names, random_rows, said, seeded, write_arpa
+from ctc_beam_cases import LETTERS, names, nearly, random_rows, said, seeded, write_arpa
 from phone_cases import known, phones
-from test_biased_decoder import nearly
 
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.boosting import Boosting
@@ -221,6 +221,14 @@ def test_faults_of_a_table_are_named(tmp_path, line, message):
     path.write_text(line + "\n")
     with pytest.raises(ValueError, match=message):
         GraphemeVariants(table=str(path))
+
+
+def test_the_package_ships_what_is_no_python():
+    root = Path(__file__).parents[2]
+    shipped = (root / "MANIFEST.in").read_text(encoding="utf-8").split()
+    package = root / "espnet_dynlook"
+    for path in package.rglob("*.tsv"):
+        assert path.relative_to(root).as_posix() in shipped
 
 
 def test_the_package_has_its_table():

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from ctc_beam_cases import LETTERS, random_rows, seeded
+from ctc_beam_cases import LETTERS, nearly, random_rows, seeded
 from phone_cases import SAID, known, numbers, phones
-from test_biased_decoder import nearly
 
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
 from espnet_dynlook.search.biased_decoder import PARTS, BiasedDecoder

@@ -4,9 +4,8 @@ import itertools
 import math
 
 import pytest
-from ctc_beam_cases import LETTERS, random_rows, said, seeded, write_arpa
+from ctc_beam_cases import LETTERS, nearly, random_rows, said, seeded, write_arpa
 from phone_cases import known, numbers, phones
-from test_biased_decoder import nearly
 
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
