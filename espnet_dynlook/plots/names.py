@@ -85,7 +85,7 @@ def draw(
     first, stop = int(start / period), max(int(np.ceil(last / period)), 1)
     columns = np.array(rows_of(attention[first:stop], number))
     words = words_between(utterance, start, last)
-    width = min(3.4 + 0.9 * (last - start), 7.2)
+    width = min(4.6 + 0.9 * (last - start), 7.2)
     flat = words_fit(words, 0.7 * width / (last - start))
     heights = [0.25 if flat else 0.6, 0.8, 0.17 * (len(columns) + 1), 0.8]
     with style():
@@ -154,7 +154,7 @@ def _lines(axes: Axes, utterance: Utterance, attention: np.ndarray) -> None:
     axes.plot(times, attention[:, 0], color=BLACK, linestyle="--", label=NO_BIAS)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("attention")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6.5)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=6.5)
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -96,12 +96,12 @@ class Explanation:
             place = self.place
             lines.append(
                 f"  fits best from {self.time(place.start)} to {self.time(place.end)}, "
-                f"{-place.margin:.1f} nats below the best path there, which says "
+                f"{abs(place.margin):.1f} nats below the best path there, which says "
                 f"{self.heard!r}"
             )
             if self.unbiased is not None:
                 lines.append(
-                    f"  without the adapter: {-self.unbiased.margin:.1f} nats below, "
+                    f"  without the adapter: {abs(self.unbiased.margin):.1f} nats below, "
                     f"at {self.time(self.unbiased.start)}"
                 )
             lines += [self._token(one) for one in self.tokens]
@@ -109,7 +109,7 @@ class Explanation:
             one = self.phones
             lines.append(
                 f"  phones: {' '.join(one.said)} fits best at "
-                f"{self.time(one.place.start)}, {-one.place.margin:.1f} nats below the "
+                f"{self.time(one.place.start)}, {abs(one.place.margin):.1f} nats below the "
                 f"best path, {' '.join(one.heard) or 'silence'}"
             )
         if self.own is not None and self.rival is not None:
@@ -259,6 +259,6 @@ def _reason(
         )
     boosted = sum(one.boost for one in tokens)
     return (
-        f"lost: {-place.margin:.1f} nats below {heard!r}, of which boosting gives back "
+        f"lost: {abs(place.margin):.1f} nats below {heard!r}, of which boosting gives back "
         f"{boosted:.1f}; no hypothesis that is kept has the name"
     )

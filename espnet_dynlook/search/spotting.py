@@ -33,7 +33,7 @@ class Spotted:
     @property
     def margin(self) -> float:
         """How much is missing to the best path, in nats: 0 or below."""
-        return self.score - self.best
+        return min(self.score - self.best, 0.0)
 
 
 def spot(
