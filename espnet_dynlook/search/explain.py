@@ -101,16 +101,16 @@ class Explanation:
             )
             if self.unbiased is not None:
                 lines.append(
-                    f"  without the adapter: {abs(self.unbiased.margin):.1f} nats below, "
-                    f"at {self.time(self.unbiased.start)}"
+                    f"  without the adapter: {abs(self.unbiased.margin):.1f} nats "
+                    f"below, at {self.time(self.unbiased.start)}"
                 )
             lines += [self._token(one) for one in self.tokens]
         if self.phones is not None:
             one = self.phones
             lines.append(
                 f"  phones: {' '.join(one.said)} fits best at "
-                f"{self.time(one.place.start)}, {abs(one.place.margin):.1f} nats below the "
-                f"best path, {' '.join(one.heard) or 'silence'}"
+                f"{self.time(one.place.start)}, {abs(one.place.margin):.1f} nats below "
+                f"the best path, {' '.join(one.heard) or 'silence'}"
             )
         if self.own is not None and self.rival is not None:
             lines.append(f"  against {self.rival.text!r}, in nats:")
@@ -259,6 +259,6 @@ def _reason(
         )
     boosted = sum(one.boost for one in tokens)
     return (
-        f"lost: {abs(place.margin):.1f} nats below {heard!r}, of which boosting gives back "
-        f"{boosted:.1f}; no hypothesis that is kept has the name"
+        f"lost: {abs(place.margin):.1f} nats below {heard!r}, of which boosting gives "
+        f"back {boosted:.1f}; no hypothesis that is kept has the name"
     )
