@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from medical import medical_terms
 from names import NEVER, names_of_sets
@@ -33,7 +34,12 @@ VOICES = {
     "test": ["en-us+m4", "en-us+belinda", "en-us+victor", "en-gb-x-rp+f1"],
 }
 VOICES["medical"] = VOICES["test"]
-MANNER = {"rate": (140, 210), "pitch": (25, 75), "noisy": 0.5, "snr": (12.0, 30.0)}
+MANNER: dict[str, Any] = {
+    "rate": (140, 210),
+    "pitch": (25, 75),
+    "noisy": 0.5,
+    "snr": (12.0, 30.0),
+}
 PLAIN = 0.15  # of the training sentences have no name
 SENTENCES_PER_TERM = 3
 SOURCES = """make_names_corpus.py names.py names_sentences.py speaking.py espeak.py
