@@ -34,8 +34,12 @@ ngram 1=4
 def files(tmp_path_factory):
     """Return a folder: models, an adapter, speech, an n-gram."""
     root = tmp_path_factory.mktemp("names")
+    # What training keeps in float64, and ESPnet's recogniser makes float32 of.
+    moments = {"count": 3, "sum": np.zeros(40), "sum_square": np.full(40, 3.1)}
+    np.savez(root / "stats.npz", **moments)
+    statistics = {"stats_file": str(root / "stats.npz")}
     for name, changes in (
-        ("ctc", {}),
+        ("ctc", {"normalize": "global_mvn", "normalize_conf": statistics}),
         ("hybrid", DECODER),
         ("transducer", TRANSDUCER),
     ):
@@ -228,11 +232,18 @@ def test_what_does_not_go_together_is_refused(files, tmp_path, model, options, m
 def test_from_python(files):
     from espnet_dynlook.biasing.catalog import Catalog
     from espnet_dynlook.bin.asr_inference import Speech2Text
+    from espnet_dynlook.bin.named_search import CTCDecoding
+    from espnet_dynlook.search.boosting import Boosting
+    from espnet_dynlook.search.techniques import Techniques
 
+    # Of a model that knows nothing, any token may be lifted.
+    loud = Boosting(weight=20, top=7, floor=-50, confidence=0, silence=1)
     speech2text = Speech2Text(
-        files / "ctc/config.yaml", files / "ctc/model.pth", decoding="ctc_beam"
+        *(files / "ctc/config.yaml", files / "ctc/model.pth"),
+        decoding="ctc_beam",
+        ctc_beam=CTCDecoding(Techniques(loud)),
     )
-    catalog = Catalog(["cab", "abc"], speech2text.tokenizer, TOKENS)
+    catalog = Catalog(["bab", "a", "c"], speech2text.tokenizer, TOKENS)
     samples = speech(0, seconds=0.8)
     with_names = speech2text(samples, catalog=catalog)[0]
     assert with_names[3].scores["boosting"] > 0
