@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from espnet_dynlook.biasing.fingerprint import OtherBase
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.streaming.frontend import CannotStream
 from espnet_dynlook.training.annealing import LookaheadNotLearned
@@ -21,6 +22,7 @@ EXPECTED = (
     LookaheadNotLearned,
     CannotStream,
     PackedModelError,
+    OtherBase,
 )
 
 

@@ -162,7 +162,7 @@ class DynlookASRModel(ESPnetASRModel):
         trace: LookaheadTrace | None = getattr(self.encoder, "lookahead", None)
         if self.latency_penalty is not None:
             assert trace is not None
-            tokens = 1.0 if self.loss_per_token else text_lengths.float().mean()
+            tokens = 1.0 if self.loss_per_token else said[1].float().mean()
             term = self.latency_penalty(trace)
             more.setdefault("loss_task", loss.detach())
             more["loss_latency"] = (tokens * term.loss).detach()
