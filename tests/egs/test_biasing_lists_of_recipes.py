@@ -3,6 +3,7 @@
 import gzip
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def make(tmp_path):
                 *options,
             ],
             cwd=tmp_path,
-            env=os.environ | {"DYNLOOK_DATA": str(data)},
+            env=os.environ | {"DYNLOOK_DATA": str(data), "python": sys.executable},
             capture_output=True,
             text=True,
         )

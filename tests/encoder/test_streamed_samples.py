@@ -110,7 +110,8 @@ def test_any_packets_of_samples_give_the_offline_output_and_text(block):
             if whole is None:  # too short for a frame
                 assert not len(out) and not own
                 continue
-            torch.testing.assert_close(out, whole[0], atol=1e-4, rtol=0, msg=str(kind))
+            # The logarithm of a faint band magnifies rounding.
+            torch.testing.assert_close(out, whole[0], atol=4e-4, rtol=0, msg=str(kind))
             assert own == whole[1], kind
             said += len(own)
     assert said > 100
