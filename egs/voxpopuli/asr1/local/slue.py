@@ -17,6 +17,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from voxpopuli import check_columns
+
 from espnet_dynlook.recipe.corpus import CorpusError, normalize_text
 from espnet_dynlook.recipe.data_dir import (
     DataError,
@@ -61,12 +63,7 @@ def read_entities(path: Path) -> Counter[str]:
     found: Counter[str] = Counter()
     with path.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines, delimiter="\t")
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
-        if missing:
-            raise CorpusError(
-                f"{path}: no column {', '.join(sorted(missing))}; found "
-                f"{', '.join(rows.fieldnames or ()) or 'nothing'}"
-            )
+        check_columns(path, rows, COLUMNS)
         for row in rows:
             try:
                 found.update(_entities(row["normalized_text"], row["normalized_ner"]))

@@ -20,7 +20,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,17 +122,26 @@ def read_annotations(
     return segments, left_out
 
 
+def check_columns(path: Path, rows: csv.DictReader, columns: Iterable[str]) -> None:
+    """Check that a table has columns.
+
+    Raises:
+        CorpusError: It lacks some; names them, and those that it has.
+    """
+    missing = set(columns) - set(rows.fieldnames or ())
+    if missing:
+        raise CorpusError(
+            f"{path}: no column {', '.join(sorted(missing))}; found "
+            f"{', '.join(rows.fieldnames or ()) or 'nothing'}"
+        )
+
+
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(LONGEST_FIELD)
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
             rows = csv.DictReader(lines, delimiter="|")
-            missing = set(COLUMNS) - set(rows.fieldnames or ())
-            if missing:
-                raise CorpusError(
-                    f"{path}: no column {', '.join(sorted(missing))}; found "
-                    f"{', '.join(rows.fieldnames or ()) or 'nothing'}"
-                )
+            check_columns(path, rows, COLUMNS)
             for row in rows:
                 # Cells of a row that is cut short, and those over: none and a list.
                 yield {k: v for k, v in row.items() if k} | {
