@@ -115,6 +115,7 @@ WRONG = [
     ({"optim": "adam", "optim_conf": {"lr": "1e-3"}}, r"write it .* 1\.0e-3"),
     ({"optim": "adam", "optim_conf": {"weight_decy": 0.1}}, "'weight_decay'"),
     ({"optim": "adam", "optim_conf": {"lr": float("nan")}}, "lr: nan is no number"),
+    ({"optim": "adam", "optim_conf": {"lr": float("inf")}}, "lr: inf is no number"),
     (
         {"model": "dynlook", "model_conf": {"latency_weight": [float("nan"), 1.0]}},
         r"latency_weight: \[nan, 1.0\] is no number",

@@ -10,6 +10,7 @@ import argparse
 import difflib
 import inspect
 import logging
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -198,7 +199,7 @@ def _check_parameter(
     if value is None and default is None:
         return
     numbers = value if isinstance(value, list | tuple) else [value]
-    if any(isinstance(one, float) and one != one for one in numbers):
+    if any(isinstance(one, float) and not math.isfinite(one) for one in numbers):
         raise ConfigError(f"{where}: {value!r} is no number that losses can be made of")
     annotation = parameter.annotation
     if annotation is inspect.Parameter.empty:

@@ -1,5 +1,6 @@
 """Computational latency: what a slow device has still to do when speech ends."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,13 +64,13 @@ def check_compute_budget(compute_budget: float) -> None:
     """Refuse a device without a speed.
 
     Raises:
-        ValueError: ``compute_budget`` is not above 0.
+        ValueError: ``compute_budget`` is not above 0, or infinite.
     """
-    if not compute_budget > 0:
+    if not 0 < compute_budget < math.inf:
         raise ValueError(
-            f"compute_budget={compute_budget} must be above 0: it is the real-time "
-            "factor of the device on this encoder, 0.5 where it computes a second of "
-            "speech in half a second"
+            f"compute_budget={compute_budget} must be above 0 and finite: it is the "
+            "real-time factor of the device on this encoder, 0.5 where it computes a "
+            "second of speech in half a second"
         )
 
 
@@ -134,7 +135,7 @@ def backlog(
         B_t / P in frame periods, (B, T), 0 past the end of an utterance.
 
     Raises:
-        ValueError: ``compute_budget`` is not above 0.
+        ValueError: ``compute_budget`` is not above 0, or infinite.
     """
     check_compute_budget(compute_budget)
     arriving = arrivals(bands, lengths, work) * compute_budget  # frame periods
@@ -162,7 +163,7 @@ def user_perceived_latency(
         B_T / P in frame periods, (B,).
 
     Raises:
-        ValueError: ``compute_budget`` is not above 0.
+        ValueError: ``compute_budget`` is not above 0, or infinite.
     """
     behind = backlog(bands, lengths, work, compute_budget)
     last = (lengths.to(torch.long) - 1).clamp(min=0)
@@ -192,7 +193,7 @@ def latency_at_every_end(
         B_e / P in frame periods, (B, T), 0 past the end of an utterance.
 
     Raises:
-        ValueError: ``compute_budget`` is not above 0.
+        ValueError: ``compute_budget`` is not above 0, or infinite.
     """
     check_compute_budget(compute_budget)
     arriving = arrivals(bands, lengths, work) * compute_budget

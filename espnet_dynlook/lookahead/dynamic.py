@@ -5,6 +5,7 @@ with a temperature that falls during training, and rounded at inference.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -104,8 +105,10 @@ class DynamicLookahead(torch.nn.Module):
     ):
         super().__init__()
         _check(num_layers, frames, scheduler, layers, hidden, noise, tau, anneal)
-        if lr_factor <= 0:
-            raise ValueError(f"scheduler_lr_factor={lr_factor} must be above 0, like 3")
+        if not 0 < lr_factor < math.inf:
+            raise ValueError(
+                f"scheduler_lr_factor={lr_factor} must be above 0 and finite, like 3"
+            )
         self.num_layers = num_layers
         self.frames = frames
         self.name_of_scheduler = scheduler
@@ -330,9 +333,9 @@ def _check(
             )
     if hidden < 1:
         raise ValueError(f"scheduler_hidden={hidden} must be at least 1, like 64")
-    if noise < 0:
-        raise ValueError(f"scheduler_noise={noise} must be 0 (none) or above")
-    if len(tau) != 2 or min(tau) <= 0 or tau[0] < tau[1]:
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"scheduler_noise={noise} must be 0 (none) or above, like 1")
+    if len(tau) != 2 or not 0 < tau[1] <= tau[0] < math.inf:
         raise ValueError(
             f"scheduler_tau={list(tau)} must be two temperatures above 0, the first at "
             "the beginning and not lower, like [1.0, 0.2]"

@@ -221,13 +221,13 @@ def _check_weight(loss: str, weight: float | Sequence[float]) -> tuple[float, fl
     if loss not in LOSSES:
         raise ValueError(f"latency_loss={loss!r} must be one of {', '.join(LOSSES)}")
     if isinstance(weight, int | float):
-        if weight < 0 or (weight == 0 and loss != "none"):
+        if not 0 <= weight < math.inf or (weight == 0 and loss != "none"):
             raise ValueError(
                 f"latency_weight={weight} must be above 0; for no penalty write "
                 "latency_loss: none"
             )
         return float(weight), float(weight)
-    if len(weight) != 2 or not 0 < weight[0] < weight[1]:
+    if len(weight) != 2 or not 0 < weight[0] < weight[1] < math.inf:
         raise ValueError(
             f"latency_weight={list(weight)} must be a number above 0, or two of which "
             "the first is above 0 and the second greater, such as [0.0005, 0.005]"
@@ -241,12 +241,12 @@ def _check_schedule(warmup: float, ramp: float, floor: float) -> None:
             f"latency_warmup={warmup} must be a fraction of the training from 0 to "
             "below 1, such as 0.25"
         )
-    if ramp < 0 or warmup + ramp > 1:
+    if not ramp >= 0 or warmup + ramp > 1:
         raise ValueError(
             f"latency_ramp={ramp} must be from 0, and with latency_warmup={warmup} not "
             f"above 1, the whole training: at most {1 - warmup:g}"
         )
-    if floor <= 0:
+    if not 0 < floor < math.inf:
         raise ValueError(f"latency_floor={floor} must be above 0 frames, such as 4")
 
 

@@ -1,5 +1,7 @@
 """Steer the price of waiting so that the mean wait comes to a target."""
 
+import math
+
 import torch
 
 #: Share by which the integral part changes per step at a relative error of 1.
@@ -33,8 +35,10 @@ class Steering(torch.nn.Module):
 
     def __init__(self, target: float):
         super().__init__()
-        if not target > 0:
-            raise ValueError(f"a target of {target:g} frames must be above 0")
+        if not 0 < target < math.inf:
+            raise ValueError(
+                f"a target of {target:g} frames must be above 0 and finite"
+            )
         self.target = target
         self.register_buffer("integral", torch.ones(()))
         self.register_buffer("mean", torch.zeros(()))

@@ -1,5 +1,7 @@
 """Dynamic lookahead: soft, straight-through and rounded masks, and their annealing."""
 
+import math
+
 import pytest
 import torch
 
@@ -192,6 +194,10 @@ def test_undecided_gates_are_counted_where_a_decision_was_reached():
         ({"anneal": -0.1}, "scheduler_anneal=-0.1"),
         ({"anneal": 1.5}, "the whole training"),
         ({"lr_factor": 0.0}, "scheduler_lr_factor=0.0"),
+        ({"lr_factor": math.inf}, "scheduler_lr_factor=inf"),
+        ({"noise": math.inf}, "scheduler_noise=inf"),
+        ({"tau": [math.inf, 0.1]}, "temperatures above 0"),
+        ({"tau": [1.0, math.nan]}, "temperatures above 0"),
     ],
 )
 def test_wrong_values_say_what_to_write(keys, message):

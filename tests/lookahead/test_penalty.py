@@ -1,6 +1,7 @@
 """Latency penalties, on masks made by hand."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -205,6 +206,14 @@ def test_steering_piles_nothing_up_before_there_is_a_penalty():
         ({"warmup": 1.0}, "latency_warmup=1.0 must be a fraction"),
         ({"warmup": 0.9, "ramp": 0.2}, "latency_ramp=0.2 .* at most 0.1"),
         ({"floor": 0.0}, "latency_floor=0.0 must be above 0"),
+        ({"floor": math.inf}, "latency_floor=inf must be above 0"),
+        ({"loss": "naive", "weight": math.inf}, "latency_weight=inf must be"),
+        ({"weight": [0.1, math.inf]}, r"latency_weight=\[0.1, inf\] must be"),
+        ({"ramp": math.nan}, "latency_ramp=nan must be"),
+        (
+            {"loss": "naive", "target": math.inf},
+            "target of inf frames must be above 0 and finite",
+        ),
         ({"loss": "upl"}, "needs the speed of a device: set compute_budget"),
         (
             {"loss": "upl", "work": torch.ones(1), "compute_budget": -1.0},
