@@ -81,7 +81,9 @@ def arrivals(
 
     The work of (layer l, frame i) arrives with frame reach_l(i), on which it depends.
     On soft bands it is spread over the two frames around the reach, in proportion (a
-    triangular kernel), so that there is a gradient.
+    triangular kernel), so that there is a gradient. On binary bands the gradient is the
+    mean of those to either side: a device is idle before much work arrives and busy
+    after it, so that later by a little changes nothing, and earlier does.
 
     Args:
         bands: L tensors (B or 1, T, R_l); None: everything waits for the last frame.
@@ -104,12 +106,16 @@ def arrivals(
     before = reach.detach().floor().clamp(0, num_frames - 1)
     late = reach - before
     after = (before + 1).clamp(max=num_frames - 1)
+    earlier = (before - 1).clamp(min=0)
+    half = torch.where(late == 0, late / 2, 0.0)  # 0, with a gradient
     arriving = torch.zeros_like(share[0])
     for layer in range(len(share)):
-        early = share[layer] * (1 - late[layer])
-        arriving = arriving.scatter_add(1, before[layer].long(), early)
-        rest = share[layer] * late[layer]
-        arriving = arriving.scatter_add(1, after[layer].long(), rest)
+        for frame, part in (
+            (earlier, -half[layer]),
+            (before, 1 - late[layer] + 2 * half[layer]),
+            (after, late[layer] - half[layer]),
+        ):
+            arriving = arriving.scatter_add(1, frame[layer].long(), share[layer] * part)
     return arriving
 
 

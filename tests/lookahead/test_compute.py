@@ -91,6 +91,49 @@ def test_gradients_equal_finite_differences_of_upl():
     assert any(gradient.abs().sum() > 0 for gradient in gradients)
 
 
+def test_gradients_of_binary_bands_lie_between_earlier_and_later():
+    """A device idle before a chunk's work and busy after it gains only by earlier."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([12])
+    waits = torch.randint(1, 5, (12,), generator=generator).clamp(
+        max=11 - torch.arange(12)
+    )
+    edges = torch.arange(1, 5)
+    band = (edges <= waits[:, None]).double()[None].requires_grad_()
+
+    def late(given):
+        return latency_at_every_end([given], lengths, torch.ones(1), 0.87).sum()
+
+    (gradient,) = torch.autograd.grad(late(band), band)
+    step = 1e-5
+    for frame, wait in enumerate(waits.tolist()):
+        if not wait:
+            continue
+        change = torch.zeros_like(band)
+        change[0, frame, wait - 1] = step
+        with torch.no_grad():
+            slope = (late(band + change) - late(band - change)) / (2 * step)
+        assert float(gradient[0, frame, wait - 1]) == pytest.approx(
+            float(slope), abs=1e-6
+        )
+    assert gradient.sum() > 0
+
+
+@pytest.mark.parametrize("wait", [1, 3, 7])
+def test_waiting_in_rounded_segments_has_a_price(wait):
+    """Under rounded masks too, training lowers the user-perceived latency."""
+    place = torch.arange(24) % (wait + 1)
+    edges = torch.arange(1, wait + 1)
+    band = (edges <= (wait - place)[:, None]).float()[None].requires_grad_()
+    ends = latency_at_every_end(
+        [band] * 3, torch.tensor([24]), torch.tensor([1.0, 2.0, 1.0]), 0.9
+    )
+    ends.sum().backward()
+    there = torch.arange(24)[:, None] + edges < 24
+    assert (band.grad[0][there] >= 0).all()
+    assert band.grad[band > 0].sum() > 0
+
+
 def test_saturated_bands_have_finite_gradients():
     for fill in (0.0, 1.0):
         band = torch.full((1, 8, 3), fill, requires_grad=True)
