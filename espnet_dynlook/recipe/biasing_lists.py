@@ -23,13 +23,14 @@ from string import ascii_lowercase, ascii_uppercase
 from espnet_dynlook.biasing.lists import BiasingList, ListError, format_lists
 from espnet_dynlook.biasing.spelling import Spelling
 from espnet_dynlook.metrics.biasing import PhraseFinder
-from espnet_dynlook.recipe.data_dir import DataError, read_text, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError, read_text
 from espnet_dynlook.recipe.names import (
     common_words,
     frequent_words,
     names_by_capitals,
     phrase_counts,
 )
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 #: Finds the phrases of a list that are in a text.
 Find = Callable[[str], set[str]]

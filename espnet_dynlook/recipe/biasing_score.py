@@ -27,9 +27,10 @@ from espnet_dynlook.metrics.biasing import (
 )
 from espnet_dynlook.metrics.bootstrap import Comparison
 from espnet_dynlook.metrics.ratios import paired_ratios
-from espnet_dynlook.recipe.data_dir import DataError, read_text, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError, read_text
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.score import versions
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 #: Measures that are a ratio of sums, in the order of the table: numerator, denominator.
 RATIOS = {

@@ -22,9 +22,10 @@ from espnet_dynlook.metrics.wer import (
     pool,
     score_utterances,
 )
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.score import lookahead
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 
 @dataclass

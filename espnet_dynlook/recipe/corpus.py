@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_dynlook.recipe.data_dir import DataDir, write_atomic, write_data_dir
+from espnet_dynlook.recipe.data_dir import DataDir, write_data_dir
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 
 class CorpusError(Exception):

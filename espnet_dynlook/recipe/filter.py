@@ -13,10 +13,10 @@ from espnet_dynlook.recipe.data_dir import (
     DataDir,
     DataError,
     read_data_dir,
-    whole_folder,
     write_tables,
 )
 from espnet_dynlook.recipe.format_audio import sampling_rate
+from espnet_dynlook.recipe.whole_files import whole_folder
 
 
 def why_removed(

@@ -19,9 +19,9 @@ from espnet_dynlook.recipe.data_dir import (
     DataDir,
     DataError,
     read_data_dir,
-    whole_folder,
     write_tables,
 )
+from espnet_dynlook.recipe.whole_files import whole_folder
 from espnet_dynlook.recipe.workers import map_in_processes
 
 FORMATS = ("flac", "wav")

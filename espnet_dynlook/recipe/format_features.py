@@ -15,9 +15,9 @@ from espnet_dynlook.recipe.data_dir import (
     DataDir,
     DataError,
     read_data_dir,
-    whole_folder,
     write_tables,
 )
+from espnet_dynlook.recipe.whole_files import whole_folder
 
 
 def read_features(path: str | Path) -> np.ndarray:

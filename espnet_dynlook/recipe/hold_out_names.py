@@ -27,10 +27,10 @@ from espnet_dynlook.recipe.data_dir import (
     DataError,
     read_data_dir,
     read_text,
-    write_atomic,
     write_data_dir,
 )
 from espnet_dynlook.recipe.names import names_by_capitals
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 SHORTEST = 3  # letters of a name; initials and titles are none
 TITLES = frozenset("MR MRS MS DR SIR MISS MADAM MASTER PRESIDENT".split())

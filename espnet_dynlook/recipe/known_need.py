@@ -24,7 +24,6 @@ import torch
 
 from espnet_dynlook.plots.masks import draw as draw_masks
 from espnet_dynlook.plots.utterance import Utterance, Word, from_trace
-from espnet_dynlook.recipe.data_dir import write_atomic
 from espnet_dynlook.recipe.known_need_task import (
     LONGEST,
     Outcome,
@@ -34,6 +33,7 @@ from espnet_dynlook.recipe.known_need_task import (
     train,
 )
 from espnet_dynlook.recipe.results import markdown_table
+from espnet_dynlook.recipe.whole_files import write_atomic
 from espnet_dynlook.recipe.workers import map_in_processes
 
 DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": LONGEST}

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from espnet_dynlook.config import ConfigError, check
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.matrix_plan import Experiment, Matrix, plan, read_matrix
 from espnet_dynlook.recipe.matrix_run import Runner, StepFailed, run_all
 from espnet_dynlook.recipe.matrix_settings import Recipe, check_marks, read_mark, shown
 from espnet_dynlook.recipe.matrix_table import ALL, read_systems, result_rows, tables
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 NOTE = (
     "Loss of the transcripts in nats per token and WER, greedy, with rounded masks; "

@@ -18,7 +18,6 @@ from typing import Any
 
 import yaml
 
-from espnet_dynlook.recipe.data_dir import write_atomic
 from espnet_dynlook.recipe.matrix_plan import PARENT, Experiment
 from espnet_dynlook.recipe.matrix_settings import (
     MARK,
@@ -27,6 +26,7 @@ from espnet_dynlook.recipe.matrix_settings import (
     settings_of,
     taught_name,
 )
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 TEACH = [sys.executable, "-m", "espnet_dynlook.bin.asr_teach"]
 EVALUATE = [sys.executable, "-m", "espnet_dynlook.bin.asr_evaluate"]

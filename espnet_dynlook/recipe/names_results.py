@@ -24,9 +24,10 @@ from espnet_dynlook.recipe.biasing_score import (
     read_references,
     read_system,
 )
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.score import versions
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 BASE = "base"
 HEADER = [

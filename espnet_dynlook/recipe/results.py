@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from espnet_dynlook.metrics.wer import ErrorCounts
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.score import COLUMNS, percentages
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 EXTRA = ("RTF", "lookahead mean (ms)", "p50", "p90")
 

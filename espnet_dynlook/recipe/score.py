@@ -25,7 +25,8 @@ from espnet_dynlook.metrics.wer import (
     split_words,
 )
 from espnet_dynlook.recipe.cleaner import clean_texts
-from espnet_dynlook.recipe.data_dir import DataError, read_text, whole_folder
+from espnet_dynlook.recipe.data_dir import DataError, read_text
+from espnet_dynlook.recipe.whole_files import whole_folder
 
 COLUMNS = ("Snt", "Wrd", "Corr", "Sub", "Del", "Ins", "Err", "S.Err")
 SPLITS: dict[str, Callable[[str], list[str]]] = {

@@ -34,7 +34,8 @@ from espnet_dynlook.recipe.biasing_lists import (
     sources,
     spelled_like,
 )
-from espnet_dynlook.recipe.data_dir import DataError, read_text, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError, read_text
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 Lists = dict[str, BiasingList]
 SPARE = 4  # words of the dictionary for each that is needed

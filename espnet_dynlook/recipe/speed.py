@@ -15,7 +15,6 @@ from espnet_dynlook.recipe.data_dir import (
     DataDir,
     DataError,
     read_data_dir,
-    whole_folder,
     write_tables,
 )
 from espnet_dynlook.recipe.format_audio import (
@@ -25,6 +24,7 @@ from espnet_dynlook.recipe.format_audio import (
     resample,
     write_audio,
 )
+from espnet_dynlook.recipe.whole_files import whole_folder
 from espnet_dynlook.recipe.workers import map_in_processes
 
 LIMITS = (0.5, 2.0)

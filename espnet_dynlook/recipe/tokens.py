@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espnet_dynlook.recipe.cleaner import clean_texts
-from espnet_dynlook.recipe.data_dir import DataError, read_text, whole_folder
+from espnet_dynlook.recipe.data_dir import DataError, read_text
+from espnet_dynlook.recipe.whole_files import whole_folder
 
 BLANK, UNK, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
 

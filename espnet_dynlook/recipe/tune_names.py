@@ -27,7 +27,6 @@ import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.biasing.lists import ListError, read_lists
-from espnet_dynlook.recipe.data_dir import write_atomic
 from espnet_dynlook.recipe.held_out import (
     ADAPTER,
     TUNED,
@@ -42,6 +41,7 @@ from espnet_dynlook.recipe.weight_search import (
     Outcome,
     choose,
 )
+from espnet_dynlook.recipe.whole_files import write_atomic
 from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.techniques import Techniques
 from espnet_dynlook.training.loading import CheckpointMismatch

@@ -13,7 +13,8 @@ import soundfile
 from espnet_dynlook.recipe import data_dir as data_dirs
 from espnet_dynlook.recipe import filter as length_filter
 from espnet_dynlook.recipe import format_audio, lengths, speed, tokens
-from espnet_dynlook.recipe.data_dir import DataError, read_data_dir, whole_folder
+from espnet_dynlook.recipe.data_dir import DataError, read_data_dir
+from espnet_dynlook.recipe.whole_files import whole_folder, write_atomic
 
 
 def replace_line(path, number, line):
@@ -230,7 +231,7 @@ def test_left_overs_of_killed_runs_are_cleared(tmp_path, dead):
     with whole_folder(tmp_path / "x") as partial:
         (partial / "new").touch()
     (tmp_path / f".page.partial-{dead}").touch()
-    data_dirs.write_atomic(tmp_path / "page", "text")
+    write_atomic(tmp_path / "page", "text")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["page", "x"]
     assert [p.name for p in (tmp_path / "x").iterdir()] == ["new"]
 

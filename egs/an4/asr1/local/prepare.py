@@ -21,8 +21,9 @@ from an4 import read_part
 from download import download_an4
 
 from espnet_dynlook.recipe.corpus import CorpusError, Recording, write_sets
-from espnet_dynlook.recipe.data_dir import DataError, whole_folder
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.download import DownloadError
+from espnet_dynlook.recipe.whole_files import whole_folder
 
 FOLDS = 5
 

@@ -13,7 +13,7 @@ from names import NEVER
 from prepare import read_corpus
 
 from espnet_dynlook.recipe.corpus import CorpusError, write_sets
-from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 
 def main(argv: list[str] | None = None) -> None:

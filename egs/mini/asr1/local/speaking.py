@@ -20,7 +20,7 @@ import soundfile
 from espeak import FS, Synthesizer, Utterance
 
 from espnet_dynlook.recipe.corpus import CorpusError
-from espnet_dynlook.recipe.data_dir import write_atomic
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 FIELDS = ["utt", "speaker", "split", "path", "seconds", "text"]
 # One task of a worker. Its size is part of the recipe, unlike the number of workers:

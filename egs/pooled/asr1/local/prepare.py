@@ -41,10 +41,11 @@ from espnet_dynlook.recipe.corpus import (
     split_off,
     write_sets,
 )
-from espnet_dynlook.recipe.data_dir import DataError, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError
 from espnet_dynlook.recipe.hold_out_names import hold_out_names, stems, words_of_names
 from espnet_dynlook.recipe.metadata import read_metadata
 from espnet_dynlook.recipe.names import names_by_capitals
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 Sets = dict[str, list[Recording]]
 TESTS = ("test_other", "test_kathleen", "test_so762")

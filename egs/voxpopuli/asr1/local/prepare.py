@@ -34,8 +34,9 @@ from voxpopuli import (
 )
 
 from espnet_dynlook.recipe.corpus import CorpusError, Recording, write_sets
-from espnet_dynlook.recipe.data_dir import DataError, list_faults, write_atomic
+from espnet_dynlook.recipe.data_dir import DataError, list_faults
 from espnet_dynlook.recipe.download import DownloadError
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 
 @dataclass

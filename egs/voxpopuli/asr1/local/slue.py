@@ -20,13 +20,9 @@ from pathlib import Path
 from voxpopuli import check_columns
 
 from espnet_dynlook.recipe.corpus import CorpusError, normalize_text
-from espnet_dynlook.recipe.data_dir import (
-    DataError,
-    list_faults,
-    read_text,
-    write_atomic,
-)
+from espnet_dynlook.recipe.data_dir import DataError, list_faults, read_text
 from espnet_dynlook.recipe.names import phrase_counts
+from espnet_dynlook.recipe.whole_files import write_atomic
 
 COLUMNS = ("id", "normalized_text", "normalized_ner")
 FILES = {"train": "fine-tune", "dev": "dev", "test": "test"}
