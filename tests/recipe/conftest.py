@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_corpus
+from matrix_fakes import matrix_folder, run_matrix  # noqa: F401, fixtures
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "egs/TEMPLATE/asr1"
