@@ -66,12 +66,7 @@ class CTCDecoding:
             self.techniques,
             blank=model.blank_id,
         )
-        if decoder.needs_phones and getattr(model, "phones", None) is None:
-            raise ValueError(
-                "phonetic rescoring and pronunciation lookup need a phone head, and "
-                "this model has none: train one with model_conf: phone_ctc_layer and "
-                "phone_ctc_weight, or switch these techniques off"
-            )
+        decoder.check_phones(model)
         return decoder
 
     def _language_model(self) -> NgramLM | None:

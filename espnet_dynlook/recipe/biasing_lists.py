@@ -203,8 +203,9 @@ def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
     """Make the lists that the command line asks for.
 
     Raises:
-        DataError: A faulty file, or a small pool.
+        DataError: A faulty file, options that do not go together, or a small pool.
     """
+    check(args)
     texts = read_text(args.text)
     find, pool = sources(args, texts)
     return make_lists(texts, find, pool, args.distractors, args.seed, args.without_true)
@@ -272,23 +273,27 @@ def check(args: argparse.Namespace) -> None:
         raise DataError(faults)
 
 
-def main(cmd: list[str] | None = None) -> int:
-    """Make the lists; return 1 and print every fault where there is one."""
-    args = get_parser().parse_args(cmd)
+def write_lists(output: str, make: Callable[[], dict[str, BiasingList]]) -> int:
+    """Write what ``make`` returns, and say what it is; 1 and its faults if it fails."""
     try:
-        check(args)
-        lists = prepare(args)
+        lists = make()
     except (DataError, ListError) as error:
         print(error, file=sys.stderr)
         return 1
-    write_atomic(args.output, format_lists(lists))
+    write_atomic(output, format_lists(lists))
     true = [phrase for one in lists.values() for phrase in one.true]
     phrases = sum(len(one.phrases) for one in lists.values())
     print(
-        f"{args.output}: {len(lists)} utterances, {len(true)} true phrases of "
+        f"{output}: {len(lists)} utterances, {len(true)} true phrases of "
         f"{len(set(true))} types, {phrases / max(1, len(lists)):.1f} phrases a list"
     )
     return 0
+
+
+def main(cmd: list[str] | None = None) -> int:
+    """Make the lists; return 1 and print every fault where there is one."""
+    args = get_parser().parse_args(cmd)
+    return write_lists(args.output, lambda: prepare(args))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,6 @@ from espnet_dynlook.biasing.g2p import MissingPackage
 from espnet_dynlook.biasing.lexicon import cmu_dictionary
 from espnet_dynlook.biasing.lists import (
     BiasingList,
-    ListError,
-    format_lists,
     read_lists,
 )
 from espnet_dynlook.recipe.biasing_lists import (
@@ -33,9 +31,9 @@ from espnet_dynlook.recipe.biasing_lists import (
     read_phrases,
     sources,
     spelled_like,
+    write_lists,
 )
 from espnet_dynlook.recipe.data_dir import DataError, read_text
-from espnet_dynlook.recipe.whole_files import write_atomic
 
 Lists = dict[str, BiasingList]
 SPARE = 4  # words of the dictionary for each that is needed
@@ -148,18 +146,7 @@ def main(cmd: list[str] | None = None) -> int:
     parser = get_parser()
     parser.add_argument("--published", help="lists of the set that somebody has made")
     args = parser.parse_args(cmd)
-    try:
-        lists = prepare(args)
-    except (DataError, ListError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    write_atomic(args.output, format_lists(lists))
-    true = [phrase for one in lists.values() for phrase in one.true]
-    print(
-        f"{args.output}: {len(lists)} utterances, {len(true)} true phrases of "
-        f"{len(set(true))} types"
-    )
-    return 0
+    return write_lists(args.output, lambda: prepare(args))
 
 
 if __name__ == "__main__":

@@ -97,12 +97,7 @@ def searching_of(
         blank=model.blank_id,
         **({} if asks else PLAIN),
     )
-    if decoder.needs_phones and getattr(model, "phones", None) is None:
-        raise ValueError(
-            "techniques: rescoring and lookup read phones, and this model has no phone "
-            "head: train it with phone_ctc_layer and phone_ctc_weight, or set them to "
-            "null"
-        )
+    decoder.check_phones(model)
     try:
         return Searching(decoder.begin(None), decoder, told)
     except ValueError:  # the decoder says so to whoever wants a stream

@@ -110,6 +110,19 @@ class BiasedDecoder:
         rescoring, lookup = self.techniques.rescoring, self.techniques.lookup
         return bool((rescoring and rescoring.weight) or (lookup and lookup.weight))
 
+    def check_phones(self, model: Any) -> None:
+        """Refuse a model without a phone head where a technique reads one.
+
+        Raises:
+            ValueError: says what to train, or what to switch off.
+        """
+        if self.needs_phones and getattr(model, "phones", None) is None:
+            raise ValueError(
+                "techniques: rescoring and lookup read phones, and this model has no "
+                "phone head: train one with model_conf: phone_ctc_layer and "
+                "phone_ctc_weight, or set these techniques to null"
+            )
+
     def names(self, catalog: Catalog) -> Names:
         """Return what the techniques need of a catalog; the last few are kept."""
         catalog = catalog.for_tokens(self.search.token_list)
