@@ -42,7 +42,8 @@ class Language:
         self.token_list = beam.search.token_list
         self.words = beam.search.words
         self.entries = beam.graph.size
-        self.open_word = beam.open_word
+        # Labellings are renumbered only after this was asked for the last time.
+        self._words = {0: self.words.text(beam.open_word)}
         self.states = list(beam.lm_states)
         self._numbers = {state: n for n, state in enumerate(self.states)}
         self._said: dict[tuple[int, str], tuple[float, float, int]] = {}
@@ -65,27 +66,39 @@ class Language:
 
     def close_words(self, lattice: Lattice) -> None:
         """Fill in what the end of each hypothesis's open word adds."""
-        for node in lattice.hyps[: lattice.counts[HYPOTHESES], NODE].tolist():
-            if lattice.nodes[node, OPEN] and not lattice.nodes[node, CLOSED]:
-                state = int(lattice.nodes[node, LM])
-                score, gain, after = self.say(state, self.word(lattice, node))
-                lattice.lms[node, CLOSE] = score
-                lattice.lms[node, GAIN] = gain
-                lattice.nodes[node, CLOSE_LM] = after
-                lattice.nodes[node, CLOSED] = 1
+        nodes = lattice.hyps[: lattice.counts[HYPOTHESES], NODE]
+        of_them = lattice.nodes[nodes]
+        nodes = nodes[(of_them[:, OPEN] == 1) & (of_them[:, CLOSED] == 0)]
+        said = [
+            self.say(state, self.word(lattice, node))
+            for node, state in zip(
+                nodes.tolist(), lattice.nodes[nodes, LM].tolist(), strict=True
+            )
+        ]
+        if said:
+            scores, gains, following = zip(*said, strict=True)
+            lattice.lms[nodes, CLOSE] = scores
+            lattice.lms[nodes, GAIN] = gains
+            lattice.nodes[nodes, CLOSE_LM] = following
+            lattice.nodes[nodes, CLOSED] = 1
 
     def word(self, lattice: Lattice, node: int) -> str:
         """Return the open word of a labelling."""
-        found: list[int] = []
-        nodes, kinds = lattice.nodes, self.words.kinds
-        while node:
-            found.append(int(nodes[node, TOKEN]))
-            if kinds[found[-1]] == BEGINS or not nodes[nodes[node, PARENT], OPEN]:
+        get, kinds, known = lattice.nodes.item, self.words.kinds, self._words
+        walked: list[tuple[int, int]] = []
+        text = ""
+        while node not in known:
+            token, parent = get(node, TOKEN), get(node, PARENT)
+            walked.append((node, token))
+            if kinds[token] == BEGINS or not get(parent, OPEN):
                 break
-            node = int(nodes[node, PARENT])
+            node = parent
         else:
-            found += reversed(self.open_word)
-        return self.words.text(found[::-1])
+            text = known[node]
+        for node, token in reversed(walked):
+            text += self.words.pieces[token]
+            known[node] = text
+        return text
 
     def say(self, state: int, word: str) -> tuple[float, float, int]:
         """Return weighted score and gain of a word behind a state, and the next one."""

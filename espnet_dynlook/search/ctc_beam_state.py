@@ -186,7 +186,7 @@ class CTCBeam:
         before = tokens_of(self.said)
         found = []
         for h, score, bias in self._ranked[:number]:
-            node = self.lattice.hyps[h, NODE]
+            node, emitted = self.lattice.hyps[h, NODE], self._emitted(h)
             scores = self.lattice.hyp_scores[h]
             plain = float(add(scores[PLAIN_BLANK], scores[PLAIN_LABEL]))
             words = self.lattice.nodes[node, WORDS] + self.lattice.nodes[node, OPEN]
@@ -194,7 +194,7 @@ class CTCBeam:
             each = 0.0
             if lm is not None:
                 each = lm.word_insertion * float(
-                    len(before) + len(self._emitted(h)) if lm.unit == "token" else words
+                    len(before) + len(emitted) if lm.unit == "token" else words
                 )
             parts = {
                 "ctc": plain,
@@ -202,7 +202,7 @@ class CTCBeam:
                 "lm": score - bias - each,
                 "word_insertion": each,
             }
-            found.append(Final(before + self._emitted(h), score, parts))
+            found.append(Final(before + emitted, score, parts))
         return found
 
     @cached_property

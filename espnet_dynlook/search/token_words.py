@@ -37,6 +37,7 @@ class TokenWords:
 
     Attributes:
         kinds: What each token does to words (V,).
+        pieces: What each token adds to a word.
         between: What is written between words.
     """
 
@@ -55,6 +56,7 @@ class TokenWords:
         else:
             kinds = [BEGINS] * len(self.token_list)
         self.kinds = np.array(kinds, dtype=np.int64)
+        self.pieces = [token.replace(WORD_START, "") for token in self.token_list]
         spaced = marked or SPACE in self.token_list
         # Where nothing separates words, such as in Chinese, every character is one.
         long = any(len(t) > 1 and not is_special(t) for t in self.token_list)
@@ -62,7 +64,7 @@ class TokenWords:
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of the tokens of one word."""
-        return "".join(self.token_list[t] for t in tokens).replace(WORD_START, "")
+        return "".join([self.pieces[t] for t in tokens])
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """Return the words of tokens as a text."""
