@@ -13,7 +13,8 @@ import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.search.boosting import Boosting
-from espnet_dynlook.search.ctc_beam_arrays import Settings
+from espnet_dynlook.search.ctc_beam_arrays import SAY_TOKENS, SAY_WORDS, Settings
+from espnet_dynlook.search.ctc_beam_language import language_of
 from espnet_dynlook.search.ctc_beam_state import CTCBeam, Final
 from espnet_dynlook.search.incremental import check_log_probs
 from espnet_dynlook.search.ngram import NgramLM
@@ -62,6 +63,7 @@ class CTCBeamSearch:
 
     Attributes:
         settings: For compiled code.
+        says: Whether that asks the language model itself.
 
     Raises:
         ValueError: a number is out of its range, or unigram boosting has no language
@@ -103,6 +105,8 @@ class CTCBeamSearch:
         self.words = TokenWords(self.token_list)
         self.lm = lm
         self.unigram = unigram
+        language, ngram = language_of(lm, self.words)
+        self.says = language in (SAY_WORDS, SAY_TOKENS)
         self.blank = blank
         followed = Boosting(weight=0.0) if boosting is None else boosting
         never = -math.log(blank_threshold) == 0  # of 1: no blank is so sure
@@ -119,7 +123,8 @@ class CTCBeamSearch:
             ),
             np.array(followed.numbers()),
             self.words.kinds,
-            0 if lm is None else 1 if lm.unit == "word" else 2,
+            language,
+            ngram,
         )
 
     def begin(self, catalog: Catalog | None = None) -> CTCBeam:

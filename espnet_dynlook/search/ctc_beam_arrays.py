@@ -10,8 +10,8 @@ from espnet_dynlook.search.compiled import compiled
 NEVER = -math.inf
 
 # Columns of labellings (integers). Parents stand before children.
-PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES = range(9)
-NODE_INTS = 9
+PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES, WORD = range(10)
+NODE_INTS = 10
 # Columns of labellings (numbers): language model so far, what the end of the open word
 # adds to it, and how much more that is for a word of the catalog.
 LM_SCORE, CLOSE, GAIN = range(3)
@@ -29,6 +29,36 @@ NODES, EMISSIONS, POOL, HYPOTHESES, TOKENS, COMMON = range(6)
 INSIDE, BEGINS, SEPARATES = range(3)
 # Why the kernel stopped.
 DONE, GROW, ASK = range(3)
+# What a language model is asked about, and whether compiled code can ask it.
+ASK_WORDS, ASK_TOKENS, SAY_WORDS, SAY_TOKENS = range(1, 5)
+
+
+class Ngram(NamedTuple):
+    """An n-gram model that compiled code can ask; see ``search.ngram_arrays``.
+
+    Attributes:
+        children: Table of (node, word, node of the n-gram one word longer).
+        scores: Of each node, in nats: log-probability of its last word, back-off.
+        links: Of each node: where it backs off to; the state behind it.
+        vocabulary: Table of (hash of a word's letters, 0, word).
+        tokens: Of each token: hash of its letters, what the hash before it is
+            multiplied by, its number in a model of tokens.
+        numbers: Weight, word insertion, penalty of unknown words, and how far above
+            ``<unk>`` a word of the catalog is at least; minus infinity: nowhere.
+        unknown: The word ``<unk>``; -1: the model has none.
+        begin: The state before the first word.
+        end: The word behind the last one; -1: the model has none.
+    """
+
+    children: np.ndarray
+    scores: np.ndarray
+    links: np.ndarray
+    vocabulary: np.ndarray
+    tokens: np.ndarray
+    numbers: np.ndarray
+    unknown: int
+    begin: int
+    end: int
 
 
 class Settings(NamedTuple):
@@ -43,7 +73,8 @@ class Settings(NamedTuple):
         boosting: Slope, cap, number of tokens, floor, least log-probability of the best
             label and most of the blank, of ``search.boosting``.
         kinds: What each token does to words (V,).
-        language: 0: no language model, 1: of words, 2: of tokens.
+        language: 0: no language model; else what it is asked, such as ``ASK_WORDS``.
+        ngram: The model, where compiled code asks it.
     """
 
     beam: int
@@ -53,6 +84,7 @@ class Settings(NamedTuple):
     boosting: np.ndarray
     kinds: np.ndarray
     language: int
+    ngram: Ngram
 
 
 class Graph(NamedTuple):
@@ -145,11 +177,17 @@ def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     """Return the phrase graph's node behind a token, -1 if there is none."""
     if not (masks[node] >> (token & 63)) & 1:
         return -1
-    slot = slot_of(node, token, len(arcs))
-    while arcs[slot, 0] >= 0:
-        if arcs[slot, 0] == node and arcs[slot, 1] == token:
-            return arcs[slot, 2]
-        slot = (slot + 1) & (len(arcs) - 1)
+    return find_pair(arcs, node, token)
+
+
+@compiled
+def find_pair(table: np.ndarray, first: int, second: int) -> int:
+    """Return the third number of the row that begins with two, -1 if there is none."""
+    slot = slot_of(first, second, len(table))
+    while table[slot, 2] >= 0:
+        if table[slot, 0] == first and table[slot, 1] == second:
+            return table[slot, 2]
+        slot = (slot + 1) & (len(table) - 1)
     return -1
 
 

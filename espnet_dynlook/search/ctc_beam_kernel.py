@@ -12,6 +12,9 @@ import numpy as np
 from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import (
     ASK,
+    ASK_TOKENS,
+    ASK_WORDS,
+    BEGINS,
     BLANK,
     CLOSE,
     CLOSE_LM,
@@ -33,10 +36,13 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     OPEN,
     PARENT,
     POOL,
+    SAY_TOKENS,
+    SAY_WORDS,
     SCORES,
     SEPARATES,
     TOKEN,
     TOKENS,
+    WORD,
     WORDS,
     add,
     enter_node,
@@ -55,6 +61,7 @@ from espnet_dynlook.search.ctc_beam_expand import (
     committed,
 )
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
+from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_tokens
 
 
 @compiled
@@ -103,18 +110,29 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
 
 @compiled
 def needs_language(settings, lattice, frame):
-    """Tell whether a frame needs what the language model has not said yet."""
+    """Tell whether a frame needs what the language model has not said yet.
+
+    A model that compiled code can ask is asked at once.
+    """
     counts, nodes = lattice.counts, lattice.nodes
-    if settings.language != 1:
-        return settings.language == 2 and counts[TOKENS] > 0
+    if settings.language == SAY_TOKENS:
+        say_tokens(settings.ngram, lattice, frame)
+    if settings.language == ASK_TOKENS:
+        return counts[TOKENS] > 0
+    if settings.language != ASK_WORDS and settings.language != SAY_WORDS:
+        return False
     ends_word = False
     for q in range(counts[TOKENS]):
         ends_word |= settings.kinds[frame.tokens[q]] != INSIDE
-    if ends_word:
-        for h in range(counts[HYPOTHESES]):
-            node = lattice.hyps[h, NODE]
-            if nodes[node, OPEN] == 1 and nodes[node, CLOSED] == 0:
-                return True
+    if not ends_word:
+        return False
+    if settings.language == SAY_WORDS:
+        close_words(settings.ngram, lattice)
+        return False
+    for h in range(counts[HYPOTHESES]):
+        node = lattice.hyps[h, NODE]
+        if nodes[node, OPEN] == 1 and nodes[node, CLOSED] == 0:
+            return True
     return False
 
 
@@ -123,7 +141,7 @@ def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     """Replace the hypotheses by those after one more frame; return match scores."""
     found = candidates(row, settings, graph, lattice, match_scores, frame)
     chosen = best_candidates(found, settings)
-    enter_new(chosen, found, settings.kinds, lattice, frame)
+    enter_new(chosen, found, settings, lattice, frame)
     return keep(chosen, found, row, number, lattice)
 
 
@@ -148,8 +166,9 @@ def best_candidates(found, settings):
 
 
 @compiled
-def enter_new(chosen, found, kinds, lattice, frame):
+def enter_new(chosen, found, settings, lattice, frame):
     """Make the labellings of the chosen candidates that are not known."""
+    kinds = settings.kinds
     counts, nodes, lms, table, pool, _, _, hyps, _ = lattice
     rows, entries = found.rows, found.entries
     for c in chosen:
@@ -176,6 +195,10 @@ def enter_new(chosen, found, kinds, lattice, frame):
             nodes[node, LM] = frame.next_lm[origin, place]
             lms[node, LM_SCORE] += frame.token_lm[origin, place]
         nodes[node, CLOSE_LM] = nodes[node, LM]  # until its word is closed
+        if settings.language == SAY_WORDS:
+            goes_on = kinds[token] != BEGINS and nodes[parent, OPEN] == 1
+            before = nodes[parent, WORD] if goes_on else 0
+            nodes[node, WORD] = grown_word(settings.ngram, before, token)
         for m in range(rows[c, ENTRIES]):
             pool[counts[POOL] + m] = entries[rows[c, ENTRY] + m, 0]
         counts[POOL] += rows[c, ENTRIES]

@@ -1,10 +1,13 @@
 """What a CTC beam search asks of its language model."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from espnet_dynlook.search.ctc_beam_arrays import (
+    ASK_TOKENS,
+    ASK_WORDS,
     BEGINS,
     CLOSE,
     CLOSE_LM,
@@ -15,15 +18,52 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     NODE,
     OPEN,
     PARENT,
+    SAY_TOKENS,
+    SAY_WORDS,
     TOKEN,
     TOKENS,
     Frame,
     Lattice,
+    Ngram,
 )
-from espnet_dynlook.search.ngram import UNKNOWN
+from espnet_dynlook.search.ngram import END, UNKNOWN, ArpaModel, NgramLM
+from espnet_dynlook.search.ngram_arrays import (
+    NO_NGRAM,
+    close_words,
+    finals,
+    ngram_for_tokens,
+)
+from espnet_dynlook.search.token_words import TokenWords
+from espnet_dynlook.search.unigram_boost import UnigramBoost
 
 if TYPE_CHECKING:
     from espnet_dynlook.search.ctc_beam_state import CTCBeam
+
+
+def language_of(lm: NgramLM | None, words: TokenWords) -> tuple[int, Ngram]:
+    """Return what a search asks of its language model, and the model as arrays.
+
+    Only a plain ``ArpaModel`` has those; others are asked by ``Language``.
+    """
+    if lm is None:
+        return 0, NO_NGRAM
+    of_words = lm.unit == "word"
+    if not isinstance(lm.model, ArpaModel):
+        return ASK_WORDS if of_words else ASK_TOKENS, NO_NGRAM
+    numbers = (lm.weight, lm.word_insertion, lm.unknown, -math.inf)
+    ngram = ngram_for_tokens(
+        lm.model.trie, words.pieces, words.token_list, numbers, UNKNOWN, END
+    )
+    return SAY_WORDS if of_words else SAY_TOKENS, ngram
+
+
+def lifted(ngram: Ngram, unigram: UnigramBoost | None, entries: int) -> Ngram:
+    """Return arrays of a model in which words of a catalog have their least score."""
+    if unigram is None or not entries:
+        return ngram
+    numbers = ngram.numbers.copy()
+    numbers[3] = unigram.lift(entries)
+    return ngram._replace(numbers=numbers)
 
 
 class Language:
@@ -33,7 +73,8 @@ class Language:
         beam: What is known where it begins.
 
     Attributes:
-        states: Of the model, by number.
+        ngram: The model as arrays, for this catalog.
+        states: Of the model, by number; none where it is asked by compiled code.
     """
 
     def __init__(self, beam: "CTCBeam"):
@@ -42,6 +83,10 @@ class Language:
         self.token_list = beam.search.token_list
         self.words = beam.search.words
         self.entries = beam.graph.size
+        self.says = beam.search.says
+        self.ngram = lifted(
+            beam.search.settings.ngram, beam.search.unigram, self.entries
+        )
         # Labellings are renumbered only after this was asked for the last time.
         self._words = {0: self.words.text(beam.open_word)}
         self.states = list(beam.lm_states)
@@ -64,8 +109,20 @@ class Language:
                 scores[h, q], _, following[h, q] = self.say(state, name)
         return frame._replace(token_lm=scores, next_lm=following)
 
+    def finish(self, states: np.ndarray) -> np.ndarray:
+        """Return what the end of the utterance adds behind each of some states."""
+        assert self.lm is not None
+        if not self.says:
+            return np.array([self.lm.finish(self.states[n]) for n in states])
+        if not self.lm.end:
+            return np.zeros(len(states))
+        return self.lm.weight * finals(self.ngram, states)
+
     def close_words(self, lattice: Lattice) -> None:
         """Fill in what the end of each hypothesis's open word adds."""
+        if self.says:
+            close_words(self.ngram, lattice)
+            return
         nodes = lattice.hyps[: lattice.counts[HYPOTHESES], NODE]
         of_them = lattice.nodes[nodes]
         nodes = nodes[(of_them[:, OPEN] == 1) & (of_them[:, CLOSED] == 0)]

@@ -25,6 +25,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     PARENT,
     PLAIN_BLANK,
     PLAIN_LABEL,
+    SAY_TOKENS,
     SEPARATES,
     WORDS,
     Frame,
@@ -104,13 +105,14 @@ class CTCBeam:
     @classmethod
     def begin(cls, search: "CTCBeamSearch", catalog: Catalog | None) -> "CTCBeam":
         """Return what is known before the first frame."""
-        lm = search.lm
+        lm, lattice = search.lm, empty_lattice()
+        lattice.nodes[0, [LM, CLOSE_LM]] = search.settings.ngram.begin
         return cls(
             search,
             kept_graph(catalog, search.token_list),
-            empty_lattice(),
+            lattice,
             np.zeros((0, 2)),
-            () if lm is None else (lm.model.begin(),),
+            () if lm is None or search.says else (lm.model.begin(),),
         )
 
     @property
@@ -220,7 +222,7 @@ class CTCBeam:
             nodes = lattice.nodes[lattice.hyps[:, NODE]]
             words = (nodes[:, OPEN] == 1) & (lm.unit == "word")
             states = np.where(words, nodes[:, CLOSE_LM], nodes[:, LM])
-            extra += [lm.finish(known.states[n]) for n in states]
+            extra += known.finish(states)
         found = final_scores(self.graph.arrays, lattice, self.match_scores)
         totals = found[:, 1] + extra
         order = np.argsort(-totals, kind="stable")
@@ -228,26 +230,26 @@ class CTCBeam:
 
     def _emitted(self, hypothesis: int) -> list[Token]:
         """Return the tokens of a hypothesis that are not settled."""
-        lattice = self.lattice
-        last = lattice.hyps[hypothesis, EMISSION]
-        links = steps_from(last, 0, lattice.emissions[:, BEFORE])
-        return _tokens(lattice.emissions[links], lattice.probabilities[links])
+        before = self.lattice.emissions[:, BEFORE]
+        links = steps_from(self.lattice.hyps[hypothesis, EMISSION], 0, before)
+        return _tokens(self.lattice.emissions[links], self.lattice.probabilities[links])
 
     def _follow(self, rows: np.ndarray) -> "CTCBeam":
         """Go on with at most a block of frames."""
         settings, graph = self.search.settings, self.graph.arrays
         size = max(settings.candidates, int(settings.boosting[2]))
-        nothing = np.zeros((0, 0))
+        beam, pool = settings.beam, 1024
+        held = beam if settings.language == SAY_TOKENS else 0
         frame = Frame(
             np.zeros(size, dtype=np.int64),
             np.zeros(size),
-            nothing,
-            nothing.astype(np.int64),
+            np.zeros((held, size)),
+            np.zeros((held, size), dtype=np.int64),
         )
-        beam, pool = settings.beam, 1024
         lattice = widened(self.lattice, len(rows), beam, pool)
         scores = self.match_scores
         known = Language(self)
+        settings = settings._replace(ngram=known.ngram)
         at, why, asked = 0, ASK, False
         while why != DONE:
             at, why, scores = run(
@@ -269,7 +271,7 @@ class CTCBeam:
             if kind != SEPARATES:
                 open_word.append(token.token)
         states: tuple[Hashable, ...] = ()
-        if known.lm is not None:
+        if known.lm is not None and not self.search.says:
             numbers = lattice.nodes[:, [LM, CLOSE_LM]]
             used, numbers = np.unique(numbers, return_inverse=True)
             lattice.nodes[:, [LM, CLOSE_LM]] = numbers.reshape(-1, 2)
@@ -286,5 +288,5 @@ class CTCBeam:
 
 
 def _tokens(emissions: np.ndarray, probabilities: np.ndarray) -> list[Token]:
-    pairs = zip(emissions.tolist(), probabilities.tolist(), strict=True)
-    return [Token(one[EMITTED], one[FRAME], value) for one, value in pairs]
+    numbers, frames = emissions[:, EMITTED].tolist(), emissions[:, FRAME].tolist()
+    return list(map(Token, numbers, frames, probabilities.tolist()))

@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
 
-@dataclass(frozen=True, slots=True)  # there are many
-class Token:
+class Token(NamedTuple):  # there are many
     """A token of a hypothesis.
 
     Attributes:

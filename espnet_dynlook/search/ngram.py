@@ -1,13 +1,19 @@
 """N-gram language models of words or of tokens: ARPA files, and KenLM's."""
 
 import gzip
+import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from espnet_dynlook.search.ngram_arrays import Trie, make_trie
+
 LN10 = math.log(10.0)
+#: Of larger models, files that KenLM maps into memory begin sooner and take less.
+MOST_NGRAMS = 1_000_000
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
 
@@ -25,7 +31,9 @@ class NgramModel(Protocol):
 
 
 class ArpaModel:
-    """An ARPA file, read by plain Python: for small models.
+    """An ARPA file, read by plain Python; compiled searches ask it without Python.
+
+    Of a million n-grams that takes some seconds and about half a GB.
 
     Args:
         path: The file, which may be gzipped.
@@ -38,26 +46,23 @@ class ArpaModel:
         # Of every n-gram: log10 of its probability, and of its back-off weight.
         self._ngrams: dict[tuple[str, ...], tuple[float, float]] = {}
         self.order = 0
-        opened: Any = gzip.open if str(path).endswith(".gz") else open
         section, known = 0, False
-        with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                line = line.strip()
-                if line.startswith("\\"):
-                    known = known or line == "\\data\\"
-                    grams = line.endswith("-grams:")
-                    section = int(line[1 : line.index("-")]) if grams else 0
-                    self.order = max(self.order, section)
-                elif line and section:
-                    try:
-                        self._enter(line.split(), section)
-                    except (ValueError, IndexError):
-                        raise ValueError(
-                            f"{path}:{number}: no {section}-gram of an ARPA file: "
-                            f"{line!r}"
-                        ) from None
-                if not known and line:
-                    raise ValueError(f"{path}:{number}: no ARPA file: no \\data\\")
+        for number, line in enumerate(_lines(path), 1):
+            line = line.strip()
+            if line.startswith("\\"):
+                known = known or line == "\\data\\"
+                grams = line.endswith("-grams:")
+                section = int(line[1 : line.index("-")]) if grams else 0
+                self.order = max(self.order, section)
+            elif line and section:
+                try:
+                    self._enter(line.split(), section)
+                except (ValueError, IndexError):
+                    raise ValueError(
+                        f"{path}:{number}: no {section}-gram of an ARPA file: {line!r}"
+                    ) from None
+            if not known and line:
+                raise ValueError(f"{path}:{number}: no ARPA file: no \\data\\")
         if not self._ngrams:
             raise ValueError(f"{path}: no ARPA file: it has no n-grams")
 
@@ -67,6 +72,15 @@ class ArpaModel:
         if len(words) < order:
             raise ValueError
         self._ngrams[words] = (float(parts[0]), backoff)
+
+    @cached_property
+    def trie(self) -> Trie:
+        """The model as arrays."""
+        nats = {
+            gram: (LN10 * score, LN10 * backoff)
+            for gram, (score, backoff) in self._ngrams.items()
+        }
+        return make_trie(nats, self.order, self.begin())
 
     def begin(self) -> tuple[str, ...]:
         """Return the state before the first word: the words that count."""
@@ -130,7 +144,9 @@ class KenlmModel:
 
 
 def load_ngram(path: str | Path) -> NgramModel:
-    """Read a language model, by KenLM if that is installed.
+    """Read a language model: a small ARPA file into arrays, others by KenLM.
+
+    Where KenLM is not installed, large ARPA files are read into arrays, too.
 
     Raises:
         ValueError: It cannot be read, and why.
@@ -138,12 +154,31 @@ def load_ngram(path: str | Path) -> NgramModel:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"the language model {path} is no file")
-    try:
-        import kenlm  # noqa: F401
-    except ImportError:
-        if path.name.endswith((".arpa", ".arpa.gz", ".lm")):
+    if path.name.endswith((".arpa", ".arpa.gz", ".lm")):
+        if _number_of_ngrams(path) <= MOST_NGRAMS:
+            return ArpaModel(path)
+        try:
+            import kenlm  # noqa: F401
+        except ImportError:
             return ArpaModel(path)
     return KenlmModel(path)
+
+
+def _number_of_ngrams(path: Path) -> int:
+    """Return how many n-grams the head of an ARPA file says it has."""
+    total = 0
+    for line in itertools.islice(_lines(path), 100):
+        if line.startswith("ngram ") and line.rpartition("=")[2].strip().isdigit():
+            total += int(line.rpartition("=")[2])
+        elif line.startswith("\\") and line.strip() != "\\data\\":
+            break
+    return total
+
+
+def _lines(path: str | Path) -> Iterator[str]:
+    opened: Any = gzip.open if str(path).endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        yield from file
 
 
 @dataclass(frozen=True)

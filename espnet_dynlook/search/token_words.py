@@ -75,18 +75,16 @@ class TokenWords:
 
         Words without any letter are none.
         """
-        groups: list[list[int]] = []
-        inside = False
-        for place, token in enumerate(tokens):
-            kind = self.kinds[token]
-            if kind == SEPARATES:
-                inside = False
-                continue
-            if kind == BEGINS or not inside:
-                groups.append([])
-            groups[-1].append(place)
-            inside = True
-        found = [(group[0], group[-1] + 1) for group in groups]
+        if not tokens:
+            return []
+        kinds = self.kinds[np.array(tokens, dtype=np.int64)]
+        spoken = kinds != SEPARATES
+        before = np.concatenate(([False], spoken[:-1]))
+        after = np.concatenate((spoken[1:], [False]))
+        begins = np.concatenate((kinds[1:] == BEGINS, [False]))
+        first = np.flatnonzero(spoken & ((kinds == BEGINS) | ~before)).tolist()
+        last = np.flatnonzero(spoken & (begins | ~after)).tolist()
+        found = [(a, b + 1) for a, b in zip(first, last, strict=True)]
         return [(a, b) for a, b in found if self.text(tokens[a:b])]
 
     def spans(self, tokens: Sequence[Token]) -> list[WordSpan]:

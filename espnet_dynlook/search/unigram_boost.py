@@ -31,6 +31,10 @@ class UnigramBoost:
         if not (math.isfinite(self.alpha) and self.alpha >= 0):
             raise ValueError(f"alpha={self.alpha} must be 0 or more")
 
+    def lift(self, entries: int) -> float:
+        """Return how far above ``<unk>`` a word of so many entries is, at least."""
+        return self.gamma - self.alpha * math.log(entries)
+
     def gain(self, score: float, unknown: float, entries: int) -> float:
         """Return how much a word of an entry is above what the model says of it.
 
@@ -41,5 +45,4 @@ class UnigramBoost:
         """
         if not entries:
             return 0.0
-        least = unknown + self.gamma - self.alpha * math.log(entries)
-        return max(0.0, least - score)
+        return max(0.0, unknown + self.lift(entries) - score)

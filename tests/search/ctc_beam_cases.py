@@ -92,6 +92,13 @@ def names(phrases, token_list=LETTERS, **options):
     return Catalog(phrases, tokenizer, token_list, **options)
 
 
+class Asked:
+    """A model that compiled code cannot ask, such as KenLM's."""
+
+    def __init__(self, model):
+        self.begin, self.score, self.knows = model.begin, model.score, model.knows
+
+
 def write_arpa(path, words, draw, order=2, unknown=True):
     """Write an ARPA file of random numbers, some n-grams left out."""
     vocabulary = ["<s>", "</s>", *(["<unk>"] if unknown else []), *words]

@@ -1,10 +1,12 @@
 """N-gram language models: what ARPA files say, and how a search counts it."""
 
 import math
+import sys
 
 import pytest
-from ctc_beam_cases import LETTERS, said, seeded, write_arpa
+from ctc_beam_cases import LETTERS, Asked, said, seeded, write_arpa
 
+from espnet_dynlook.search import ngram
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.ngram import ArpaModel, KenlmModel, NgramLM, load_ngram
 
@@ -79,7 +81,6 @@ def test_plain_reader_equals_kenlm(tmp_path, order, name):
             log10(plain, [*text, "</s>"]), abs=1e-4
         )
     assert own.knows("a") and not own.knows("d")
-    assert type(load_ngram(path)) is KenlmModel
     rows = said("a b c a")
     found = [
         CTCBeamSearch(LETTERS, 10, NgramLM(one))(rows, None, 3) for one in (plain, own)
@@ -88,6 +89,32 @@ def test_plain_reader_equals_kenlm(tmp_path, order, name):
     assert [one.score for one in found[0]] == pytest.approx(
         [one.score for one in found[1]], abs=1e-3
     )
+
+
+def test_large_files_are_left_to_kenlm(tmp_path, monkeypatch):
+    path = tmp_path / "lm.arpa"
+    path.write_text(ARPA.lstrip())
+    assert type(load_ngram(path)) is ArpaModel
+    monkeypatch.setattr(ngram, "MOST_NGRAMS", 8)  # it has 9
+    monkeypatch.setattr(ngram, "KenlmModel", lambda path: f"KenLM of {path.name}")
+    monkeypatch.setitem(sys.modules, "kenlm", object())
+    assert load_ngram(path) == "KenLM of lm.arpa"
+
+
+def test_ngrams_without_their_beginning_are_read_as_before(tmp_path):
+    """Pruning tools leave them; nothing can be at a state that is not there."""
+    text = ARPA.lstrip().replace("-1.0\tone\t-0.25\n", "")
+    path = tmp_path / "lm.arpa"
+    path.write_text(text)
+    rows = said("one two")
+    for unit in ("word", "token"):
+        found = [
+            CTCBeamSearch(LETTERS, 10, NgramLM(model, unit=unit))(rows, None, 5)
+            for model in (ArpaModel(path), Asked(ArpaModel(path)))
+        ]
+        assert [one.score for one in found[0]] == pytest.approx(
+            [one.score for one in found[1]]
+        )
 
 
 def test_without_kenlm_arpa_is_read_and_binaries_are_refused(tmp_path, monkeypatch):
