@@ -1,12 +1,9 @@
 """The names experiment, once through every stage with a tiny model."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from small_recipe import link_recipe, run_recipe
 
 from espnet_dynlook.biasing.lists import read_lists
 from espnet_dynlook.recipe.data_dir import read_text
@@ -38,37 +35,22 @@ CORPUS = "--train 12 --valid 3 --tune 3 --test 3"
 def recipe(tmp_path):
     """Return a copy of the recipe's folder."""
     pytest.importorskip("espeakng_loader")
-    (tmp_path / "conf").mkdir()
-    for name in ("asr.sh", "cmd.sh", "path.sh", "run_names.sh", "utils", "local"):
-        (tmp_path / name).symlink_to(RECIPE / name)
-    greedy = "conf/decode_ctc_greedy.yaml"
-    (tmp_path / greedy).symlink_to(RECIPE / greedy)
     changes = {
         BASE: SMALL | SHORT,
         ADAPTER: {"model_conf": {"adapter_size": 4, "adapter_heads": 2}} | SHORT,
     }
-    for name, change in changes.items():
-        content = {"base": str(RECIPE / "conf" / name)} | change
-        (tmp_path / "conf" / name).write_text(yaml.safe_dump(content))
+    link_recipe(RECIPE, tmp_path, "run_names.sh", changes)
     return tmp_path
 
 
 def test_every_stage_of_the_names_experiment_runs(recipe):
-    done = subprocess.run(
-        [
-            *("./run_names.sh", "--corpus", CORPUS, "--nbpe", "40"),
-            *("--python", sys.executable, "--ngpu", "0", "--nj", "1"),
-            *("--inference_nj", "1", "--skip_stages", "12 13 14"),
-            *("--biasing_sizes", "5", "--biasing_without", "5"),
-            *("--biasing_sets", "test_names", "--biasing_decoding", "ctc_greedy"),
-        ],
-        cwd=recipe,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"cmd_backend": "local"},
-        timeout=900,
+    printed = run_recipe(
+        recipe,
+        *("run_names.sh", "--corpus", CORPUS, "--nbpe", "40", "--nj", "1"),
+        *("--skip_stages", "12 13 14", "--biasing_decoding", "ctc_greedy"),
+        *("--biasing_sizes", "5", "--biasing_without", "5"),
+        *("--biasing_sets", "test_names"),
     )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     base, adapter = recipe / "exp/asr_names_base", recipe / "exp/asr_names_base_adapter"
     assert (base / "valid.cer_ctc.ave.pth").exists()
     assert (adapter / "valid.loss.ave.pth").exists()
@@ -85,4 +67,4 @@ def test_every_stage_of_the_names_experiment_runs(recipe):
     assert {path.parent.parent.name for path in decoded} == {"base", "adapter"}
     for path in decoded:
         assert read_text(path).keys() == text.keys()
-    assert "|adapter|" in done.stdout.replace(" ", "")
+    assert "|adapter|" in printed.replace(" ", "")

@@ -1,12 +1,10 @@
 """VoxPopuli's recipe, once through every stage, on a tree of the same layout."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from small_recipe import link_recipe, run_recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 import voxpopuli_tree as tree
@@ -47,42 +45,20 @@ SHORT = {
 ADAPTER = {"model_conf": {"adapter_size": 4, "adapter_heads": 2}}
 
 
-def write_conf(folder, name, changes):
-    base = {"base": str(RECIPE / "conf" / name)}
-    (folder / name).write_text(yaml.safe_dump(base | changes | SHORT))
-
-
 @pytest.fixture
 def recipe(tmp_path):
     """Return a copy of the recipe's folder, with the small tree beside it."""
     folder = tmp_path / "asr1"
-    (folder / "conf").mkdir(parents=True)
-    for name in ("asr.sh", "cmd.sh", "path.sh", "run.sh", "utils", "local"):
-        (folder / name).symlink_to(RECIPE / name)
-    (folder / "conf" / "decode_ctc_greedy.yaml").symlink_to(
-        RECIPE / "conf" / "decode_ctc_greedy.yaml"
-    )
-    write_conf(folder / "conf", CONFIG, SMALL)
-    write_conf(folder / "conf", "train_adapter.yaml", ADAPTER)
+    configs = {CONFIG: SMALL | SHORT, "train_adapter.yaml": ADAPTER | SHORT}
+    link_recipe(RECIPE, folder, "run.sh", configs)
     tree.write_tree(tmp_path / "corpus")
     return folder
 
 
 def run(recipe, *options):
-    done = subprocess.run(
-        [
-            *("./run.sh", "--voxpopuli", str(recipe.parent / "corpus")),
-            *("--python", sys.executable, "--ngpu", "0", "--nj", "2"),
-            *("--inference_nj", "1", "--nbpe", "24", *options),
-        ],
-        cwd=recipe,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"cmd_backend": "local"},
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
-    return done.stdout
+    corpus = str(recipe.parent / "corpus")
+    options = ("--voxpopuli", corpus, "--nj", "2", "--nbpe", "24", *options)
+    return run_recipe(recipe, "run.sh", *options)
 
 
 def test_configuration_of_the_recipe_is_the_one_that_runs(recipe):
