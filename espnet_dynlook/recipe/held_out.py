@@ -1,5 +1,6 @@
 """A set that is held out of training, decoded with many settings of techniques."""
 
+import argparse
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ import torch
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.biasing.tokenizers import build_tokenizer
+from espnet_dynlook.config import ConfigError
 from espnet_dynlook.metrics.biasing import pool_biasing, score_biasing
 from espnet_dynlook.model.adapted import AdaptedModel
 from espnet_dynlook.recipe.weight_search import Outcome, Setting
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.grapheme_variants import GraphemeVariants
-from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
 from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 from espnet_dynlook.search.techniques import Techniques
@@ -123,6 +125,43 @@ class CTCModel:
         if getattr(model, "phones", None) is not None:
             phones = model.phones.log_probs()[0, :frames]
         return model.ctc.log_softmax(enc)[0, :frames], phones
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what ``load_model`` reads, and of the search."""
+    add = parser.add_argument
+    add("--asr_train_config", required=True)
+    add("--asr_model_file", required=True)
+    add("--adapter_train_config")
+    add("--adapter_model_file")
+    add("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
+    add("--word_ngram_weight", type=float, default=0.5)
+    add("--word_insertion", type=float, default=0.0, help="for each word, in nats")
+    add("--beam_size", type=int, default=20)
+
+
+def load_model(args: argparse.Namespace) -> tuple[CTCModel, NgramLM | None]:
+    """Load the model, its adapter, and the n-gram that a command line names.
+
+    Raises:
+        ConfigError: options or files that do not go together.
+        ValueError: a file is not what it should be.
+    """
+    files = (args.adapter_train_config, args.adapter_model_file)
+    if any(files) and not all(files):
+        raise ConfigError(
+            "--adapter_train_config and --adapter_model_file go together: give both"
+        )
+    for name in ("asr_train_config", "asr_model_file"):
+        path = getattr(args, name)
+        if not Path(path).is_file():
+            raise ConfigError(f"--{name} {path}: no such file")
+    lm = None
+    if args.word_ngram:
+        model = load_ngram(args.word_ngram)
+        lm = NgramLM(model, args.word_ngram_weight, args.word_insertion)
+    adapter = files if all(files) else None
+    return CTCModel(args.asr_train_config, args.asr_model_file, adapter), lm
 
 
 @dataclass

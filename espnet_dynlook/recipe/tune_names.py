@@ -30,8 +30,9 @@ from espnet_dynlook.biasing.lists import ListError, read_lists
 from espnet_dynlook.recipe.held_out import (
     ADAPTER,
     TUNED,
-    CTCModel,
     HeldOut,
+    add_model_options,
+    load_model,
     techniques_of,
 )
 from espnet_dynlook.recipe.results import markdown_table
@@ -42,7 +43,6 @@ from espnet_dynlook.recipe.weight_search import (
     choose,
 )
 from espnet_dynlook.recipe.whole_files import write_atomic
-from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.techniques import Techniques
 from espnet_dynlook.training.loading import CheckpointMismatch
 
@@ -138,14 +138,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--data", required=True, help="such as dump/raw/tune/wav.scp,speech,sound")
     add("--lists", required=True, help="four columns, with what is said")
     add("--without", required=True, help="four columns, with nothing that is said")
-    add("--asr_train_config", required=True)
-    add("--asr_model_file", required=True)
-    add("--adapter_train_config")
-    add("--adapter_model_file")
-    add("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
-    add("--word_ngram_weight", type=float, default=0.5)
-    add("--word_insertion", type=float, default=0.0, help="for each word, in nats")
-    add("--beam_size", type=int, default=20)
+    add_model_options(parser)
     add("--techniques", help="YAML file of keys that are not tuned")
     add("--grid", action="append", default=[], help="name=value,value: values to try")
     add("--rounds", type=int, default=2, help="through all weights, at most")
@@ -163,26 +156,15 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
     Raises:
         ConfigError: files or options that do not go together.
     """
-    files = (args.adapter_train_config, args.adapter_model_file)
-    if any(files) and not all(files):
-        raise config.ConfigError(
-            "--adapter_train_config and --adapter_model_file go together: give both"
-        )
+    trained, lm = load_model(args)
     try:
         lists, without = read_lists(args.lists), read_lists(args.without)
     except (OSError, ListError) as error:
         raise config.ConfigError(str(error)) from None
-    lm = None
-    if args.word_ngram:
-        model = load_ngram(args.word_ngram)
-        lm = NgramLM(model, args.word_ngram_weight, args.word_insertion)
     start = Techniques()
     if args.techniques:
         text = Path(args.techniques).read_text(encoding="utf-8")
         start = Techniques.from_mapping(yaml.safe_load(text))
-    trained = CTCModel(
-        args.asr_train_config, args.asr_model_file, files if all(files) else None
-    )
     speech = trained.read(args.data)
     for name, found in (("lists", lists), ("without", without)):
         missing = [utt for utt in speech if utt not in found]

@@ -1,0 +1,120 @@
+"""A table of every technique, alone and together, with and without an adapter."""
+
+import json
+
+import pytest
+import soundfile
+import yaml
+from names_files import write_both
+from recogniser_files import FS, speech
+
+from espnet_dynlook.biasing.lists import BiasingList, format_lists
+from espnet_dynlook.recipe import names_ablation
+from espnet_dynlook.search.techniques import Techniques
+
+PHRASES = ("ab", "c a", "bcb")
+TECHNIQUES = {"boosting": {"weight": 2.0}, "variants": {"number": 2}}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a folder, its model and adapter, speech, and arguments for them."""
+    root = tmp_path_factory.mktemp("ablation")
+    files, adapter = write_both(root, "chunked")
+    samples = {f"u{n}": speech(n, seconds=0.6) for n in range(4)}
+    scp = ""
+    for utt, one in samples.items():
+        soundfile.write(root / f"{utt}.wav", one.numpy(), FS, subtype="FLOAT")
+        scp += f"{utt} {root}/{utt}.wav\n"
+    (root / "wav.scp").write_text(scp)
+    for name, true in (("true", ("ab",)), ("none.0", ()), ("none.1", ())):
+        phrases = PHRASES if name != "none.1" else ("ba",)
+        lists = {utt: BiasingList("ab c", true, phrases) for utt in samples}
+        (root / f"{name}.tsv").write_text(format_lists(lists))
+    (root / "techniques.yaml").write_text(yaml.safe_dump(TECHNIQUES))
+    return (
+        (root, files, adapter, samples),
+        [
+            *("--data", f"{root}/wav.scp,speech,sound", "--beam_size", "4"),
+            *("--lists", f"5={root}/true.tsv"),
+            *("--lists", f"5.without={root}/none.0.tsv,{root}/none.1.tsv"),
+            *("--asr_train_config", str(files[0]), "--asr_model_file", str(files[1])),
+            *("--techniques", f"{root}/techniques.yaml"),
+            *("--output", f"{root}/table.md", "--json", f"{root}/table.json"),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def adapted(made):
+    (_, _, adapter, _), options = made
+    return [
+        *options,
+        *("--adapter_train_config", str(adapter["adapter_config"])),
+        *("--adapter_model_file", str(adapter["adapter_file"]), "--both_scale", "0.5"),
+    ]
+
+
+def test_the_table_has_every_system_with_every_list(made, adapted, capsys):
+    root = made[0][0]
+    assert names_ablation.main([*adapted, "--variants", "0", "4"]) == 0
+    page = (root / "table.md").read_text()
+    assert capsys.readouterr().out == page
+    systems = [
+        *("base", "boosting", "boosting with variants", "techniques"),
+        *("techniques, variants: 0", "techniques, variants: 4", "adapter", "both"),
+    ]
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line[:1] == "|"][2:]
+    assert [row[:2] for row in rows] == [
+        [name, system] for name in ("5", "5.without") for system in systems
+    ]
+    found = json.loads((root / "table.json").read_text())["lists"]
+    without = found["5.without"]
+    assert without["base"]["counts"]["words"]["units"] == 2 * 2 * 4  # both draws
+    assert without["base"]["changed"] == 0 < without["boosting"]["changed"]
+    assert found["5"]["base"]["counts"]["words"]["units"] == 2 * 4
+    # No variants are what boosting alone does.
+    assert found["5"]["techniques, variants: 0"] == found["5"]["boosting"]
+
+
+def test_texts_are_those_of_the_recogniser(made, adapted):
+    from espnet_dynlook.recipe.held_out import load_model
+    from espnet_dynlook.recognizer import Recognizer
+
+    (_, files, adapter, samples), _ = made
+    args = names_ablation.get_parser().parse_args(adapted)
+    trained, lm = load_model(args)
+    techniques = Techniques.from_mapping(TECHNIQUES)
+    systems = names_ablation.contenders(techniques, techniques, (1.0, 0.5), [])
+    run = names_ablation.Ablation(trained, samples, lm, 4, systems)
+    lists = {utt: BiasingList("ab c", ("ab",), PHRASES) for utt in samples}
+    decoded = dict(zip([one.name for one in systems], run.decode(lists), strict=True))
+    for name, options in (
+        ("base", {"techniques": {"boosting": None}, "names": None}),
+        ("techniques", {"techniques": TECHNIQUES}),
+        ("adapter", {"techniques": {"boosting": None}, **adapter}),
+        ("both", {"techniques": TECHNIQUES, "adapter_scale": 0.5, **adapter}),
+    ):
+        given = dict(options)
+        names = given.pop("names", PHRASES)
+        recognizer = Recognizer.from_files(*files, beam=4, **given)
+        for utt, one in samples.items():
+            assert decoded[name][utt] == recognizer.transcribe(one, names=names).text
+    assert len({tuple(texts.values()) for texts in decoded.values()}) > 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--lists", "nowhere"], "write NAME=FILE"),
+        (["--lists", "a=nowhere.tsv"], "nowhere.tsv"),
+        (["--both", "x.yaml"], "--both goes with an adapter"),
+        (["--adapter_model_file", "x"], "go together: give both"),
+        (["--asr_model_file", "none.pth"], "none.pth: no such file"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_the_ablation(
+    made, capsys, options, message
+):
+    assert names_ablation.main([*made[1], *options]) == 1
+    assert message in capsys.readouterr().err
