@@ -24,6 +24,10 @@ class AdaptedModel:
             was trained as ``model: dynlook_contextual``.
         scale: What the bias is multiplied by.
 
+    Attributes:
+        attention: Of the last utterances that were encoded with names, (B, n, N + 1),
+            ``<no-bias>`` first.
+
     Raises:
         ValueError: there is no adapter, or the encoder is none for this one.
     """
@@ -33,6 +37,7 @@ class AdaptedModel:
     ):
         self.model = model
         self.scale = scale
+        self.attention: torch.Tensor | None = None
         self._own = adapter is None
         found = getattr(model, "adapter", None) if adapter is None else adapter
         if found is None:
@@ -57,8 +62,9 @@ class AdaptedModel:
             return
         encoded = self._encoded(catalog)
         if self._own:
-            with self.model.biased_by(encoded, self.scale):
+            with self.model.biased_by(encoded, self.scale) as bias:
                 yield
+            self.attention = bias.attention
             return
         plain = self.model.encode
 
@@ -68,7 +74,8 @@ class AdaptedModel:
             hs = [] if self._taps is None else self._taps.take()
             assert hs is not None  # in evaluation mode, no layer is dropped
             hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-            out = out + self.adapter(hs, encoded, self.scale)[0]
+            added, self.attention = self.adapter(hs, encoded, self.scale)
+            out = out + added
             return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 
         self.model.encode = encode

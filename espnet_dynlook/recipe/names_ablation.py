@@ -172,6 +172,13 @@ class Ablation:
                     self._base[utt] = texts[utt]
         return found
 
+    def _lists(self, path: str) -> dict[str, BiasingList]:
+        lists = read_lists(path)
+        missing = [utt for utt in self.speech if utt not in lists]
+        if missing:
+            raise config.ConfigError(f"--lists {path}: no list of {missing[0]}")
+        return lists
+
     def __call__(self, files: list[str]) -> tuple[list[System], dict[str, int]]:
         """Decode with some draws of a list; return scores, and texts not as base's.
 
@@ -182,11 +189,9 @@ class Ablation:
         systems = [System(one.name, [], []) for one in self.systems]
         changed = dict.fromkeys((one.name for one in self.systems), 0)
         for path in files:
-            lists = read_lists(path)
-            missing = [utt for utt in self.speech if utt not in lists]
-            if missing:
-                raise config.ConfigError(f"--lists {path}: no list of {missing[0]}")
-            texts = self.decode(lists)
+            given, _, judge = path.partition(":")
+            texts = self.decode(self._lists(given))
+            lists = self._lists(judge or given)
             base = texts[0]
             for system, found in zip(systems, texts, strict=True):
                 system.counts.append(
@@ -211,8 +216,9 @@ def get_parser() -> argparse.ArgumentParser:
         *("--lists", "--list"),
         action="append",
         required=True,
-        metavar="NAME=FILE[,FILE...]",
-        help="four columns; several files are draws of its distractors",
+        metavar="NAME=FILE[:JUDGE][,FILE...]",
+        help="four columns; several files are draws of its distractors; scored by the "
+        "lists of JUDGE, such as those of which the file lacks what is said",
     )
     add_model_options(parser)
     add("--techniques", help="YAML file; default: boosting")

@@ -3,60 +3,39 @@
 import json
 
 import pytest
-import soundfile
 import yaml
-from names_files import write_both
-from recogniser_files import FS, speech
+from named_set import PHRASES, write_named_set
 
-from espnet_dynlook.biasing.lists import BiasingList, format_lists
+from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.recipe import names_ablation
 from espnet_dynlook.search.techniques import Techniques
 
-PHRASES = ("ab", "c a", "bcb")
 TECHNIQUES = {"boosting": {"weight": 2.0}, "variants": {"number": 2}}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Return a folder, its model and adapter, speech, and arguments for them."""
+    """Return a set with names, and arguments for it without the adapter."""
     root = tmp_path_factory.mktemp("ablation")
-    files, adapter = write_both(root, "chunked")
-    samples = {f"u{n}": speech(n, seconds=0.6) for n in range(4)}
-    scp = ""
-    for utt, one in samples.items():
-        soundfile.write(root / f"{utt}.wav", one.numpy(), FS, subtype="FLOAT")
-        scp += f"{utt} {root}/{utt}.wav\n"
-    (root / "wav.scp").write_text(scp)
-    for name, true in (("true", ("ab",)), ("none.0", ()), ("none.1", ())):
-        phrases = PHRASES if name != "none.1" else ("ba",)
-        lists = {utt: BiasingList("ab c", true, phrases) for utt in samples}
-        (root / f"{name}.tsv").write_text(format_lists(lists))
+    named = write_named_set(root)
     (root / "techniques.yaml").write_text(yaml.safe_dump(TECHNIQUES))
-    return (
-        (root, files, adapter, samples),
-        [
-            *("--data", f"{root}/wav.scp,speech,sound", "--beam_size", "4"),
-            *("--lists", f"5={root}/true.tsv"),
-            *("--lists", f"5.without={root}/none.0.tsv,{root}/none.1.tsv"),
-            *("--asr_train_config", str(files[0]), "--asr_model_file", str(files[1])),
-            *("--techniques", f"{root}/techniques.yaml"),
-            *("--output", f"{root}/table.md", "--json", f"{root}/table.json"),
-        ],
-    )
+    return named, [
+        *named.model_options,
+        *("--lists", f"5={root}/true.tsv"),
+        *("--lists", f"5.without={root}/none.0.tsv,{root}/none.1.tsv"),
+        *("--techniques", f"{root}/techniques.yaml"),
+        *("--output", f"{root}/table.md", "--json", f"{root}/table.json"),
+    ]
 
 
 @pytest.fixture(scope="module")
 def adapted(made):
-    (_, _, adapter, _), options = made
-    return [
-        *options,
-        *("--adapter_train_config", str(adapter["adapter_config"])),
-        *("--adapter_model_file", str(adapter["adapter_file"]), "--both_scale", "0.5"),
-    ]
+    named, options = made
+    return [*options, *named.adapter_options, "--both_scale", "0.5"]
 
 
 def test_the_table_has_every_system_with_every_list(made, adapted, capsys):
-    root = made[0][0]
+    root = made[0].root
     assert names_ablation.main([*adapted, "--variants", "0", "4"]) == 0
     page = (root / "table.md").read_text()
     assert capsys.readouterr().out == page
@@ -81,7 +60,8 @@ def test_texts_are_those_of_the_recogniser(made, adapted):
     from espnet_dynlook.recipe.held_out import load_model
     from espnet_dynlook.recognizer import Recognizer
 
-    (_, files, adapter, samples), _ = made
+    named, _ = made
+    files, adapter, samples = named.files, named.adapter, named.samples
     args = names_ablation.get_parser().parse_args(adapted)
     trained, lm = load_model(args)
     techniques = Techniques.from_mapping(TECHNIQUES)
@@ -101,6 +81,15 @@ def test_texts_are_those_of_the_recogniser(made, adapted):
         for utt, one in samples.items():
             assert decoded[name][utt] == recognizer.transcribe(one, names=names).text
     assert len({tuple(texts.values()) for texts in decoded.values()}) > 2
+
+
+def test_what_is_found_of_names_that_were_taken_out_is_judged_by_other_lists(made):
+    named, options = made
+    out = [*options, "--lists", f"out={named.root}/none.0.tsv:{named.root}/true.tsv"]
+    assert names_ablation.main(out) == 0
+    found = json.loads((named.root / "table.json").read_text())["lists"]
+    taken, alone = (found[name]["boosting"]["counts"] for name in ("out", "5.without"))
+    assert taken["entities"]["reference"] == 4 and not alone["entities"]["reference"]
 
 
 @pytest.mark.parametrize(
