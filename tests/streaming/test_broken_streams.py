@@ -19,8 +19,6 @@ from espnet_dynlook.bin import dynlook
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer
 
-pytestmark = pytest.mark.host
-
 PACKET = 640
 TRANSDUCER = {
     "decoder": "transducer",

@@ -18,8 +18,6 @@ from recogniser_files import FS, mix_gates, speech, write_model
 
 from espnet_dynlook.recognizer import Recognizer
 
-pytestmark = pytest.mark.host
-
 DYNAMIC = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_bias": 0.1}
 KINDS = {
     "causal": {"lookahead": "causal"},

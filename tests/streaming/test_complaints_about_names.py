@@ -20,8 +20,6 @@ from espnet_dynlook.biasing.entries import CatalogError
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.search.incremental import GreedyCTC
 
-pytestmark = pytest.mark.host
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
