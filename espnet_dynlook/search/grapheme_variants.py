@@ -55,13 +55,8 @@ class GraphemeVariants:
 
     def spellings(self, text: str) -> list[tuple[int, str]]:
         """Return the likeliest other spellings of a phrase, each behind its cost."""
-        changes, count = self.changes("letters"), len(text.split())
-        found = []
-        for cost, letters in varied(list(text.lower()), changes, self.number):
-            other = "".join(letters)
-            if len(other.split()) == count:  # no word has lost all of its letters
-                found.append((cost, _cased(other, text)))
-        return found
+        table = None if self.table is None else str(self.table)
+        return list(_spellings(text, self.number, table))
 
     def pronunciations(self, said: Sequence[Pronunciation]) -> list[Pronunciation]:
         """Return pronunciations, and behind them their likeliest variants."""
@@ -155,6 +150,18 @@ def varied(
                 best[end][longer] = min(known, total + cost)
     found = ((cost, path) for path, cost in best[size].items() if path != symbols)
     return heapq.nsmallest(number, found)
+
+
+@functools.lru_cache(maxsize=1 << 16)  # lists of many requests share their names
+def _spellings(text: str, number: int, table: str | None) -> list[tuple[int, str]]:
+    """Return what ``GraphemeVariants.spellings`` does."""
+    changes, count = read_changes(table)["letters"], len(text.split())
+    found = []
+    for cost, letters in varied(list(text.lower()), changes, number):
+        other = "".join(letters)
+        if len(other.split()) == count:  # no word has lost all of its letters
+            found.append((cost, _cased(other, text)))
+    return found
 
 
 @functools.lru_cache(maxsize=4)
