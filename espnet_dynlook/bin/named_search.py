@@ -35,6 +35,8 @@ class CTCDecoding:
         token_ngram_weight: Of its log-probabilities.
         word_insertion: Added for every word (or token, with an n-gram of those), in
             nats.
+        word_unknown: Added for every word that the n-gram of words does not know, in
+            nats.
     """
 
     techniques: Techniques = Techniques()  # noqa: RUF009 (it is a frozen value)
@@ -43,6 +45,7 @@ class CTCDecoding:
     token_ngram: str | Path | None = None
     token_ngram_weight: float = 0.9
     word_insertion: float = 0.0
+    word_unknown: float = NgramLM.unknown
 
     def build(self, model: Any, beam_size: int) -> BiasedDecoder:
         """Return the decoder of a model.
@@ -77,7 +80,10 @@ class CTCDecoding:
             )
         if self.word_ngram:
             return NgramLM(
-                load_ngram(self.word_ngram), self.word_ngram_weight, self.word_insertion
+                load_ngram(self.word_ngram),
+                self.word_ngram_weight,
+                self.word_insertion,
+                self.word_unknown,
             )
         if self.token_ngram:
             return NgramLM(

@@ -18,7 +18,8 @@ from espnet_dynlook.search.techniques import Techniques
 
 #: In place of a file of techniques: none of them.
 NONE = "none"
-_OF_CTC_BEAM = ("techniques", "word_ngram", "word_ngram_weight", "word_insertion")
+_OF_NGRAM = ("word_ngram", "word_ngram_weight", "word_insertion", "word_unknown")
+_OF_CTC_BEAM = ("techniques", *_OF_NGRAM)
 #: ESPnet's options that the CTC beam search has nothing for.
 _OF_ESPNET = ("lm_train_config", "lm_file", "word_lm_train_config", "word_lm_file")
 
@@ -53,6 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
     group.add_argument("--word_ngram_weight", type=float, help="0.5 if not given")
     group.add_argument("--word_insertion", type=float, help="for each word, in nats")
+    group.add_argument(
+        "--word_unknown",
+        type=float,
+        help="for each word that the n-gram does not know, in nats; -10 if not given",
+    )
 
 
 def check(args: argparse.Namespace) -> None:
@@ -84,8 +90,9 @@ def check(args: argparse.Namespace) -> None:
         faults.append(
             f"--biasing_bonus is of --decoding espnet, not of {args.decoding}"
         )
-    if args.word_ngram_weight is not None and not args.word_ngram:
-        faults.append("--word_ngram_weight goes with --word_ngram")
+    for name in ("word_ngram_weight", "word_unknown"):
+        if getattr(args, name) is not None and not args.word_ngram:
+            faults.append(f"--{name} goes with --word_ngram")
     for name in ("catalog", "biasing_lists", *("adapter_train_config",) * any(files)):
         path = getattr(args, name)
         if path and not Path(path).is_file():
@@ -137,7 +144,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.decoding == "ctc_beam":
         given = {
             name: getattr(args, name)
-            for name in ("word_ngram", "word_ngram_weight", "word_insertion")
+            for name in _OF_NGRAM
             if getattr(args, name) is not None
         }
         if args.ngram_file:

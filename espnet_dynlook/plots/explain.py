@@ -211,6 +211,20 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="W",
         help="(default: .5)",
     )
+    group.add_argument(
+        "--word_insertion",
+        type=float,
+        default=0.0,
+        metavar="NATS",
+        help="for each word (default: 0)",
+    )
+    group.add_argument(
+        "--word_unknown",
+        type=float,
+        default=NgramLM.unknown,
+        metavar="NATS",
+        help=f"for each word that it does not know (default: {NgramLM.unknown:g})",
+    )
     add_output(parser)
     return parser
 
@@ -236,7 +250,12 @@ def explained(args: argparse.Namespace, heard: Heard) -> tuple[Explanation, Utte
                 keys = yaml.safe_load(file)
         lm = None
         if args.word_ngram is not None:
-            lm = NgramLM(load_ngram(args.word_ngram), args.word_ngram_weight)
+            lm = NgramLM(
+                load_ngram(args.word_ngram),
+                args.word_ngram_weight,
+                args.word_insertion,
+                args.word_unknown,
+            )
         decoder = BiasedDecoder(
             _tokens_of(heard), args.beam_size, lm, Techniques.from_mapping(keys)
         )

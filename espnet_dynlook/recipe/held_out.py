@@ -137,6 +137,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
     add("--word_ngram_weight", type=float, default=0.5)
     add("--word_insertion", type=float, default=0.0, help="for each word, in nats")
+    add("--word_unknown", type=float, default=NgramLM.unknown, help="for unknown words")
     add("--beam_size", type=int, default=20)
 
 
@@ -159,7 +160,9 @@ def load_model(args: argparse.Namespace) -> tuple[CTCModel, NgramLM | None]:
     lm = None
     if args.word_ngram:
         model = load_ngram(args.word_ngram)
-        lm = NgramLM(model, args.word_ngram_weight, args.word_insertion)
+        lm = NgramLM(
+            model, args.word_ngram_weight, args.word_insertion, args.word_unknown
+        )
     adapter = files if all(files) else None
     return CTCModel(args.asr_train_config, args.asr_model_file, adapter), lm
 
