@@ -31,6 +31,8 @@ def test_ngram_is_of_the_unit_and_decoding_is_given_it(
     assert f"--output {folder.relative_to(recipe)}/{unit}s.txt" in call
     (recipe / "exp/asr_x").mkdir()
     (recipe / "exp/asr_x/valid.loss.ave.pth").touch()
+    if unit == "word":
+        options += ("--inference_args", "--decoding ctc_beam")
     asr_sh(*options, "--stage", "12", "--stop_stage", "12", "--asr_tag", "x")
     calls = (recipe / "calls").read_text().splitlines()
     name = "--word_ngram" if unit == "word" else "--ngram_file"
@@ -53,3 +55,40 @@ def test_wrong_unit_is_named(asr_sh):
     result = asr_sh("--ngram_unit", "words")
     assert result.returncode == 2
     assert "--ngram_unit words: must be one of: token word" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--use_ngram true --ngram_unit word", "not by decoding espnet, which reads"),
+        ("--use_ngram true --inference_config greedy", "ctc_greedy reads no language"),
+        ("--use_lm true --inference_config greedy", "ctc_greedy reads no language"),
+        ("--use_lm true --inference_config beam", "ctc_beam reads n-grams alone"),
+    ],
+)
+def test_a_language_model_that_decoding_would_not_read_is_refused_at_once(
+    asr_sh, recipe, options, message
+):
+    (recipe / "greedy").write_text("decoding: ctc_greedy\n")
+    (recipe / "beam").write_text('decoding: "ctc_beam" # ours\n')
+    stub = stub_python(recipe, "true")
+    tools = recipe / "scripts"
+    tools.mkdir()
+    (tools / "lmplz").touch(0o755)
+    result = asr_sh(*options.split(), "--stage", "12", "--python", stub)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_greedy_decoding_leaves_the_language_model_to_names(asr_sh, recipe, with_data):
+    (recipe / "greedy").write_text("decoding: ctc_greedy\n")
+    (recipe / "exp/asr_x").mkdir(parents=True)
+    (recipe / "exp/asr_x/valid.loss.ave.pth").touch()
+    stub = stub_python(recipe, 'echo "$*" >>calls')
+    names = ("--biasing", "true", "--use_ngram", "true", "--ngram_unit", "word")
+    options = (*names, "--inference_config", "greedy", "--python", stub)
+    asr_sh(*options, "--stage", "12", "--stop_stage", "12", "--asr_tag", "x")
+    calls = (recipe / "calls").read_text().splitlines()
+    calls = [call for call in calls if "asr_inference" in call]
+    assert calls
+    assert all("--config greedy" in call and "ngram" not in call for call in calls)

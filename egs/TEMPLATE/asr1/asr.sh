@@ -260,6 +260,11 @@ if "${use_ngram}"; then
     fi
 fi
 
+if { "${use_lm}" || "${use_ngram}"; } && ! "${skip_eval}" && ! "${use_streaming}" &&
+    in_range 12 && [[ " ${skip_stages} " != *" 12 "* ]]; then
+    check_language_models
+fi
+
 ! "${biasing}" || check_names_options
 
 SECONDS=0

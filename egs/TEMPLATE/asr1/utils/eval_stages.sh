@@ -16,9 +16,38 @@ name_asr_model() {
             "run stage 11 to its end, or set --inference_asr_model"
 }
 
-# Which checkpoint, n-gram and folder stages 12 to 14 mean.
+# inference_decoding: the way that stage 12 decodes: espnet, ctc_beam or ctc_greedy.
+inference_decoding() {
+    local found
+    found=$(sed -nE 's/^decoding:[^a-z]*([a-z_]+).*/\1/p' "${inference_config:-/dev/null}")
+    [[ ! " ${inference_args} " =~ \ --decoding[=\ ]+([a-z_]+) ]] || found=${BASH_REMATCH[1]}
+    echo "${found:-espnet}"
+}
+
+# check_language_models: whether stage 12 can use the language models that are wanted.
+check_language_models() {
+    local decoding
+    decoding=$(inference_decoding)
+    if [ "${decoding}" = ctc_greedy ]; then
+        "${biasing}" || # stage 17 has its own --biasing_decoding
+            die "decoding ctc_greedy reads no language model: give --inference_args" \
+                "\"--decoding ctc_beam\" (n-grams), another --inference_config, or" \
+                "--use_lm false and --use_ngram false"
+    elif "${use_ngram}" && [ "${ngram_unit}" = word ] && [ "${decoding}" != ctc_beam ]; then
+        die "--ngram_unit word is read by --inference_args \"--decoding ctc_beam\", not by" \
+            "decoding ${decoding}, which reads --ngram_unit token"
+    elif "${use_lm}" && [ "${decoding}" = ctc_beam ]; then
+        die "--use_lm true: decoding ctc_beam reads n-grams alone: give --use_ngram true" \
+            "and --use_lm false, or --inference_args \"--decoding espnet\""
+    fi
+}
+
+# Which checkpoint, language models and folder stages 12 to 14 mean.
 _name_inference() {
     name_asr_model
+    if [ "$(inference_decoding)" = ctc_greedy ]; then # names have their own stages
+        local use_lm=false use_ngram=false
+    fi
     ! "${use_ngram}" || name_ngram
     [ -z "${inference_tag}" ] || return 0
     inference_tag=inference
@@ -101,6 +130,10 @@ stage_12() {
     local dset options=()
     _name_inference
     ! "${use_streaming}" || _stop_unless_streaming_encoder
+    if [ "$(inference_decoding)" = ctc_greedy ] && { "${use_lm}" || "${use_ngram}"; }; then
+        log "Decoding ctc_greedy reads no language model; stage 17 does"
+        local use_lm=false use_ngram=false
+    fi
     [ -z "${inference_config}" ] || options+=(--config "${inference_config}")
     if "${use_lm}"; then
         options+=(--lm_train_config "${lm_exp}/config.yaml"
