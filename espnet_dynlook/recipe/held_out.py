@@ -30,8 +30,8 @@ from espnet_dynlook.training.adapter import load_adapter
 ADAPTER = "adapter"
 #: Of each technique: what it is made of, the key that is tuned, values to try.
 TUNED: dict[str, tuple[Any, str, list[float]]] = {
-    "boosting": (Boosting, "weight", [0.5, 1.0, 1.5, 2.0]),
-    "unigram": (UnigramBoost, "gamma", [2.0, 5.0, 8.0]),
+    "boosting": (Boosting, "weight", [0.25, 0.5, 0.75, 1.0, 1.5]),
+    "unigram": (UnigramBoost, "gamma", [2.0, 5.0, 8.0, 11.0]),
     "variants": (GraphemeVariants, "number", [2, 4, 8]),
     "rescoring": (PhoneticRescoring, "weight", [0.1, 0.3, 0.6]),
     "lookup": (PronunciationLookup, "weight", [0.5, 1.0, 2.0]),
