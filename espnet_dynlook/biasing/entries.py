@@ -1,7 +1,7 @@
 """Lines of a list of names: what may stand on them, and what is wrong with them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,18 +109,35 @@ def parse_weight(value: Any) -> float:
     return weight
 
 
-def read_phrases(phrases: Iterable[Any]) -> tuple[list[Phrase], list[Unusable]]:
-    """Read phrases of a list: a text, or (text, weight) or (text, weight, said).
+def check_list(phrases: Any) -> None:
+    """Refuse what can be iterated over but is no list of phrases.
 
-    ``said`` is one pronunciation or a list of them, each a string of phones or a list
-    of phones. A weight of None is 1. Texts of nothing but white space are left out, as
-    blank lines of a file are.
+    Raises:
+        TypeError: It is one text, or a mapping, whose weights would be lost.
     """
     if isinstance(phrases, str | Path):
         raise TypeError(
             f"phrases={str(phrases)!r} is one text; give a list of them, or a file to "
             "Catalog.from_file"
         )
+    if isinstance(phrases, Mapping):
+        raise TypeError(
+            f"phrases={dict(phrases)!r} is a mapping; give a list of (text, weight), "
+            "such as [*weights.items()]"
+        )
+
+
+def read_phrases(phrases: Iterable[Any]) -> tuple[list[Phrase], list[Unusable]]:
+    """Read phrases of a list: a text, or (text, weight) or (text, weight, said).
+
+    ``said`` is one pronunciation or a list of them, each a string of phones or a list
+    of phones. A weight of None is 1. Texts of nothing but white space are left out, as
+    blank lines of a file are.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    check_list(phrases)
     found: list[Phrase] = []
     unusable: list[Unusable] = []
     for number, item in enumerate(phrases, 1):
@@ -150,7 +167,7 @@ def _several(said: Any) -> list[Any]:
     """Return a list of pronunciations, whichever way one or several were given."""
     if said is None:
         return []
-    if isinstance(said, str):
+    if isinstance(said, str) or not isinstance(said, Iterable):
         return [said]
     said = list(said)
     # A list of phones: no part of it has a space, and every part could be a phone.

@@ -29,6 +29,8 @@ def parse_phones(text: str | Iterable[str]) -> Pronunciation:
     Raises:
         ValueError: It is empty, or something in it is no phone.
     """
+    if not isinstance(text, Iterable):
+        raise ValueError(f"the pronunciation {text!r} is no text of phones (SH IH V)")
     parts = text.split() if isinstance(text, str) else list(text)
     phones = tuple(str(part).upper() for part in parts)
     if not phones:

@@ -1,7 +1,7 @@
 """Lists of names as people give them, made ready for streams and kept."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.entries import check_list
 from espnet_dynlook.biasing.tokenizers import Tokenizer, build_tokenizer
 from espnet_dynlook.model.adapting import encode_catalog
 from espnet_dynlook.search.incremental import Search
@@ -80,11 +81,13 @@ class NameLists:
             names: A catalog, phrases, the path of a file, or None.
 
         Raises:
+            TypeError: it is no list, but a mapping.
             ValueError: it has names, and they would have no effect; or as ``catalog``.
         """
         if names is None:
             return self.none
         if not isinstance(names, Catalog | str | Path):
+            check_list(names)
             names = list(names)
         key = _key(names)
         found = None if key is None else self._kept.pop(key, None)
@@ -136,7 +139,7 @@ def lists_for(names: Any, number: int) -> list[Any]:
     Raises:
         ValueError: there are lists for another number, or phrases between lists.
     """
-    if names is None or isinstance(names, Catalog | str | Path):
+    if names is None or isinstance(names, Catalog | Mapping | str | Path):
         return [names] * number
     names = list(names)
     several = [not isinstance(one, str | tuple) for one in names]

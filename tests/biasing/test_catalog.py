@@ -124,6 +124,8 @@ def test_strict_mode_names_every_phrase_that_cannot_be_used():
         (("York", 1, "", 3), "not a text or"),
         (7, "not a text or"),
         (("York", 1, [""]), "the pronunciation is empty"),
+        (("York", 1, 5), "the pronunciation 5 is no text of phones"),
+        (("York", 1, ["Y AO R K", 5]), "the pronunciation 5 is no text of phones"),
     ],
 )
 def test_faulty_phrases_say_what_is_wrong(phrase, reason):
@@ -132,9 +134,11 @@ def test_faulty_phrases_say_what_is_wrong(phrase, reason):
     assert reason in catalog.unusable[0].reason
 
 
-def test_one_text_in_place_of_a_list_is_refused():
+def test_what_is_no_list_is_refused():
     with pytest.raises(TypeError, match="is one text; give a list"):
         Catalog("York", chars())
+    with pytest.raises(TypeError, match=r"is a mapping; give a list of \(text, weight"):
+        Catalog({"York": 2.0}, chars())
     with pytest.raises(TypeError, match="no text2tokens"):
         Catalog(["York"], UPPER)
 

@@ -77,6 +77,13 @@ def test_names_are_never_ignored_silently(files, caplog):
     off = Recognizer.from_files(*files[0], techniques={"boosting": None})
     with pytest.raises(ValueError, match="all techniques are off"):
         off.transcribe(speech(0), NAMES)
+    weights = {"ab": 2.0}
+    for asked in (
+        lambda: greedy.transcribe(speech(0), weights),
+        lambda: greedy.transcribe_all([speech(0)], weights),
+    ):
+        with pytest.raises(TypeError, match="is a mapping; give a list of"):
+            asked()
     Recognizer.from_files(*files[0], beam=4).transcribe(speech(0), ["ab", "ñ"])
     assert "1 phrases of a list of names cannot be used" in caplog.text
 
