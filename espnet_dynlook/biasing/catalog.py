@@ -169,8 +169,8 @@ class Catalog:
         self.token_list = tokens
         self._known = None if tokens is None else frozenset(tokens)
         self._no_text = frozenset(filter(is_special, tokens or ())) - {SPACE}
-        spelling = Spelling(tokens)
-        self.case = spelling.case
+        self._spelling = Spelling(tokens)
+        self.case = self._spelling.case
         self._splitter = None
         if segmentations > 1 and tokens is not None and has_subwords(tokens):
             self._splitter = Splitter(tokens, token_scores(tokenizer))
@@ -181,9 +181,8 @@ class Catalog:
         found: dict[str, tuple[str, ...]] = {}
         unusable = list(faults)
         for phrase in given:
-            text = spelling(phrase.written)
             try:
-                text, own = self._spell(text, spelling)
+                text, own = self.spell(phrase.written)
             except ValueError as error:
                 unusable.append(Unusable(phrase.place, phrase.written, str(error)))
                 continue
@@ -206,13 +205,14 @@ class Catalog:
         )
         self._said: dict[int, tuple[Pronunciation, ...]] = {}
 
-    def _spell(self, text: str, spelling: Spelling) -> tuple[str, tuple[str, ...]]:
+    def spell(self, phrase: str) -> tuple[str, tuple[str, ...]]:
         """Return a phrase as the tokenizer writes it, and its own segmentation.
 
         Raises:
             ValueError: It cannot be written, in words for the report.
         """
-        unknown = spelling.unknown(text)
+        text = self._spelling(phrase)
+        unknown = self._spelling.unknown(text)
         if unknown:
             raise ValueError(f"no token has {_characters(unknown)}")
         tokens = tuple(self._tokenizer.text2tokens(text))

@@ -9,6 +9,8 @@ from typing import Any
 from espnet_dynlook.biasing.phones import Pronunciation, parse_phones
 
 SHOWN_FAULTS = 20
+#: In a warning.
+SHOWN_AT_ONCE = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class Unusable:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.written!r}: {self.reason}"
+
+
+def in_one_line(faults: Sequence[Unusable]) -> str:
+    """Name the first phrases that cannot be used, and say how many more there are."""
+    shown = [str(fault) for fault in faults[:SHOWN_AT_ONCE]]
+    if len(faults) > SHOWN_AT_ONCE:
+        shown.append(f"and {len(faults) - SHOWN_AT_ONCE} more")
+    return "; ".join(shown)
 
 
 class CatalogError(ValueError):

@@ -165,6 +165,7 @@ def inference(args: argparse.Namespace) -> list[str]:
                 files["upl_ms"][key] = "" if perceived is None else f"{perceived:.1f}"
             files["decode_seconds"][key] = f"{spent:.4f} {audio:.4f}"
     warn_of_short(too_short)
+    lists.warn_of_unusable()
     return too_short
 
 

@@ -3,7 +3,9 @@
 """Options of decoding with names, and the list that each utterance is decoded with."""
 
 import argparse
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.entries import Unusable, in_one_line
 from espnet_dynlook.biasing.lists import ListError, read_lists
 from espnet_dynlook.bin.named_search import CTCDecoding, ESPnetBias
 from espnet_dynlook.bin.speech2text import AdapterFiles
@@ -175,6 +178,7 @@ class NameLists:
         self._lists: Mapping[str, tuple[str, ...]] | None = None
         self._kept: tuple[tuple[str, ...], Catalog] | None = None
         self._path = args.biasing_lists
+        self._unusable: dict[str, Unusable] = {}
         if (args.catalog or args.biasing_lists) and tokenizer is None:
             raise config.ConfigError(
                 "names need the tokenizer of the model, and there is none: give "
@@ -217,4 +221,15 @@ class NameLists:
         if self._kept is None or self._kept[0] != phrases:
             catalog = Catalog(phrases, self._tokenizer, self._token_list)
             self._kept = phrases, catalog
+            for one in catalog.unusable:
+                place = f"{key}, {one.place}"
+                self._unusable.setdefault(one.written, replace(one, place=place))
         return self._kept[1]
+
+    def warn_of_unusable(self) -> None:
+        """Say which phrases of the lists that were asked for could not be used."""
+        if self._unusable:
+            logging.warning(
+                f"--biasing_lists {self._path}: {len(self._unusable)} phrases cannot "
+                f"be used: {in_one_line([*self._unusable.values()])}"
+            )

@@ -131,7 +131,10 @@ class DynlookASRTask(CheckedTask, ASRTask):
         found = super().build_preprocess_fn(args, train)
         if getattr(args, "model", None) != contextual.NAME or found is None:
             return found
-        return NamesPreprocessor(found)
+        names = NamesPreprocessor(found)
+        if train and cls._writes(args):  # once a run
+            contextual.warn_of_names(args, names)
+        return names
 
     @classmethod
     def build_optimizers(

@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from espnet_dynlook import config
+from espnet_dynlook.biasing.entries import in_one_line
 from espnet_dynlook.model.adapting import base_state
 from espnet_dynlook.model.contextual import DynlookContextualModel
 from espnet_dynlook.training.loading import check_fits, read_parameters
+from espnet_dynlook.training.names import NamesPreprocessor
 
 NAME = "dynlook_contextual"
 #: What is the base's, and not the adapter's training's.
@@ -103,6 +105,26 @@ def load_base(model: DynlookContextualModel, base_model: str) -> None:
         "Give base_config and base_model of one training.",
     )
     model.set_base(state)
+
+
+def warn_of_names(args: argparse.Namespace, names: NamesPreprocessor) -> None:
+    """Say what is left out of the lists that a training is given as data.
+
+    Args:
+        args: Of the training.
+        names: Reads the lists.
+    """
+    unusable = names.unusable(
+        [
+            *(getattr(args, "train_data_path_and_name_and_type", None) or ()),
+            *(getattr(args, "valid_data_path_and_name_and_type", None) or ()),
+        ]
+    )
+    if unusable:
+        logging.warning(
+            f"{len(unusable)} phrases of the data field names cannot be written in the "
+            f"tokens and are left out: {in_one_line(unusable)}"
+        )
 
 
 def _read(path: str) -> dict[str, Any]:

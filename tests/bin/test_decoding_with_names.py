@@ -159,6 +159,20 @@ def test_each_utterance_has_its_own_list(files, tmp_path):
         decode(files, tmp_path / "short", *options, *own)
 
 
+def test_what_lists_lose_is_said_once(files, tmp_path, caplog):
+    lists = {
+        "u0": BiasingList("", (), ("cab", "q", "a!")),
+        "u1": BiasingList("", (), ("q", *(f"b{n}" for n in range(4)))),
+    }
+    (tmp_path / "lists.tsv").write_text(format_lists(lists))
+    own = ("--biasing_lists", str(tmp_path / "lists.tsv"))
+    decode(files, tmp_path / "out", "--decoding", "ctc_beam", *own)
+    [said] = [x.message for x in caplog.records if "--biasing_lists" in x.message]
+    assert "lists.tsv: 6 phrases cannot be used: u0, phrase 2: 'q': no token" in said
+    assert "u1, phrase 3: 'b1': no token has '1' (U+0031)" in said
+    assert said.endswith("; and 1 more")
+
+
 def test_an_adapter_acts_whatever_decodes(files, tmp_path):
     """Its base with the adapter's files is the adapted model itself."""
     names = ("--catalog", names_file(tmp_path, "cab", "bb ca", "abc"))

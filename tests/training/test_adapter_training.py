@@ -127,7 +127,7 @@ def test_an_adapter_goes_on_its_base_alone(adapted, trained, corpus):
         load_adapter(base, *files)
 
 
-def test_lists_of_utterances_come_from_a_data_file(corpus, trained, tmp_path):
+def test_lists_of_utterances_come_from_a_data_file(corpus, trained, tmp_path, caplog):
     from espnet_dynlook.bin import asr_train
 
     extra = []
@@ -142,4 +142,10 @@ def test_lists_of_utterances_come_from_a_data_file(corpus, trained, tmp_path):
     asr_train.main(arguments(corpus, trained, tmp_path, *extra))
     stats = safe_load(tmp_path / "exp" / "checkpoint.pth")["reporter"]["stats"][1]
     assert 0 < stats["train"]["attention_recall"] < 1
+    said = [one.message for one in caplog.records if "data field" in one.message]
+    place = f"{tmp_path}/train_names:2"
+    assert said == [
+        "1 phrases of the data field names cannot be written in the tokens and are "
+        f"left out: {place}: '?': no token has '?' (U+003F)"
+    ]
     shutil.rmtree(tmp_path / "exp")
