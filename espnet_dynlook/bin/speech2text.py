@@ -7,11 +7,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
+from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.bin.decoding import unit_ms
 from espnet_dynlook.bin.named_search import CTCDecoding, ESPnetBias
@@ -88,14 +90,28 @@ class Speech2Text(host.Speech2Text):
     ):
         if decoding not in DECODINGS:
             raise ValueError(f"decoding={decoding!r} must be {' or '.join(DECODINGS)}")
-        with substitute(host, ASRTask=DynlookASRTask):
+        if adapter is not None and kwargs.get("enh_s2t_task"):
+            raise ValueError("an adapter is for one speaker: not with enh_s2t_task")
+        trained: list[ContextualAdapter] = []
+
+        def build(*files: Any) -> Any:
+            model, train_args = DynlookASRTask.build_model_from_file(*files)
+            if adapter is not None:
+                # Before ESPnet casts or quantises: what the base is told by is its
+                # parameters, as they were trained.
+                trained.append(
+                    load_adapter(model, adapter.train_config, adapter.model_file)
+                )
+            return model, train_args
+
+        with substitute(host, ASRTask=SimpleNamespace(build_model_from_file=build)):
             super().__init__(*args, **kwargs)
         self.decoding = decoding
         model = self.asr_model
         self.adapted: AdaptedModel | None = None
-        if adapter is not None:
-            trained = load_adapter(model, adapter.train_config, adapter.model_file)
-            self.adapted = AdaptedModel(model, trained, adapter_scale)
+        if trained:
+            own = trained[0].to(dtype=getattr(torch, self.dtype))
+            self.adapted = AdaptedModel(model, own, adapter_scale)
         elif getattr(model, "adapter", None) is not None:
             self.adapted = AdaptedModel(model, scale=adapter_scale)
         self.decoder = None
