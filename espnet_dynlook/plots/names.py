@@ -2,7 +2,7 @@
 
 ``python -m espnet_dynlook.plots names --asr_model_file exp/asr_x/valid.loss.ave.pth
 --adapter_train_config exp/adapter/config.yaml --adapter_model_file
-exp/adapter/valid.loss_task.best.pth --audio speech.flac --catalog names.txt --output
+exp/adapter/valid.loss.best.pth --audio speech.flac --catalog names.txt --output
 names.pdf``
 """
 

@@ -18,7 +18,7 @@ from espnet_dynlook.model.taps import LayerTaps
 from espnet_dynlook.plots.reading import (
     System,
     encode,
-    load_system,
+    load_systems,
     observe,
     read_speech,
 )
@@ -95,10 +95,10 @@ def hear(args: Any) -> Heard:
     Raises:
         PlotError: a file or a value is wrong.
     """
-    files, configs = args.asr_model_file, args.asr_train_config or [None]
-    if len(files) != 1 or len(configs) != 1:
+    files = args.asr_model_file
+    if len(files) != 1:
         raise PlotError("--asr_model_file: this picture is of one model; give it once")
-    system = load_system(configs[0], files[0], (args.name or ["model"])[0])
+    [system] = load_systems(args)
     if system.model.ctc is None:
         raise PlotError(f"{files[0]} has no CTC head, in which names could be seen")
     catalog = read_catalog(args, system)

@@ -79,6 +79,12 @@ def test_both_pictures_are_written(files, tmp_path, capsys):
         (["names"], ["--catalog", "NAMES", "--number", "0"], "--number 0"),
         (["names"], ["--catalog", "NAMES", "--start", "9"], "nothing is between 9 s"),
         (["names"], ["--catalog", "NAMES", "--adapter_scale", "x"], "adapter_scale"),
+        (["names"], ["--catalog", "NAMES", "--wait", "1"], "needs lookahead: dynamic"),
+        (
+            ["explain", "cab"],
+            ["--catalog", "NAMES", "--wait", "1"],
+            "needs lookahead: dynamic",
+        ),
     ],
 )
 def test_faults_of_the_user_are_said(files, tmp_path, capsys, picture, extra, message):
