@@ -58,8 +58,8 @@ class DynlookASRModel(ESPnetASRModel):
         compute_budget: Real-time factor of the device that the model is to run on;
             ``upl`` needs it, and it makes decoding report user-perceived latencies.
         phone_ctc_layer: Layer, from 1, whose output a CTC head over phones reads.
-        phone_ctc_weight: What its loss is multiplied by before it is added; 0: there
-            is no such head.
+        phone_ctc_weight: What its loss is multiplied by before it is added; without
+            ``phone_ctc_layer`` 0: there is no such head.
         kwargs: As ESPnet's.
 
     Raises:
@@ -103,7 +103,7 @@ class DynlookASRModel(ESPnetASRModel):
         self.loss_per_token = bool(attention_only and normalized)
         self.phone_ctc: PhoneCTC | None = None
         self.phones: PhoneBranch | None = None
-        if phone_ctc_weight:
+        if phone_ctc_weight or phone_ctc_layer is not None:
             self.phone_ctc, self.phones = build_phone_branch(
                 self, phone_ctc_layer, phone_ctc_weight
             )

@@ -102,6 +102,12 @@ def build_phone_branch(
         raise ValueError(
             f"phone_ctc_weight={weight} must be 0 (no phone head) or more, such as 0.3"
         )
+    if not weight:
+        raise ValueError(
+            f"phone_ctc_layer={layer} needs phone_ctc_weight, what the loss of the "
+            "phone head is multiplied by, such as 0.3; or leave phone_ctc_layer out "
+            "(null): no phone head"
+        )
     if layer is None:
         raise ValueError(
             f"phone_ctc_weight={weight} needs phone_ctc_layer: the layer, from 1, that "

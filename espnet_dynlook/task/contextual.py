@@ -26,6 +26,8 @@ _OF_THE_BASE = (
 )
 #: Of a base's ``model_conf``, what has no meaning once it is frozen.
 _NOT_TAKEN = ("latency_", "compute_budget", "base_", "adapter_", "catalog_")
+#: Of an adapter's own ``model_conf``, what would be losses of what is frozen.
+_NO_LOSSES = ("latency_", "interctc_weight", "phone_ctc_")
 #: Parameters of a base that a frozen one does not have.
 _NOT_LOADED = ("latency_penalty.",)
 
@@ -38,7 +40,7 @@ def take_base(args: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: there is no base, its configuration cannot be read, or it has
-            other tokens.
+            other tokens; or a loss is asked for that an adapter does not have.
     """
     conf: dict[str, Any] = dict(args.model_conf or {})
     if args.init is not None:
@@ -57,6 +59,12 @@ def take_base(args: argparse.Namespace) -> None:
             )
     if conf["base_config"] is None:  # as this function leaves it
         return
+    lost = [key for key in conf if key.startswith(_NO_LOSSES)]
+    if lost:
+        raise config.ConfigError(
+            f"model_conf: {', '.join(lost)} would do nothing with model: {NAME}, whose "
+            "base is frozen and keeps the heads that it was trained with: leave it out"
+        )
     base = _read(conf["base_config"])
     own, theirs = _tokens(args.token_list), list(base["token_list"])
     if own is not None and own != theirs:

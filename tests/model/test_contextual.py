@@ -282,6 +282,12 @@ def test_bfloat16_on_a_cpu_trains_the_adapter_in_float32(tmp_path):
         ({"adapter_heads": 3}, "multiple of"),
         ({"catalog_size": [5, 1]}, "catalog_size"),
         ({"attention_weight": [0.5, -1]}, "attention_weight"),
+        ({"latency_loss": "relative"}, "latency_loss would do nothing"),
+        ({"interctc_weight": 0.3}, "interctc_weight would do nothing"),
+        (
+            {"phone_ctc_layer": 1, "phone_ctc_weight": 0.3},
+            "phone_ctc_layer, phone_ctc_weight would do nothing",
+        ),
     ],
 )
 def test_bad_values_say_what_to_write(tmp_path, changes, message):

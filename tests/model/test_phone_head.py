@@ -164,6 +164,7 @@ def test_taps_of_a_copy_are_its_own(tmp_path):
     ("conf", "message"),
     [
         ({"phone_ctc_weight": 0.5}, "needs phone_ctc_layer"),
+        ({"phone_ctc_layer": 1}, "phone_ctc_layer=1 needs phone_ctc_weight"),
         ({**HEAD, "phone_ctc_layer": 3}, r"phone_ctc_layer=\[3\].* 1 .. 2"),
         ({**HEAD, "phone_ctc_weight": -1.0}, "must be 0"),
     ],
