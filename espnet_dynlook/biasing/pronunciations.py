@@ -40,7 +40,6 @@ class Pronouncer:
     Args:
         lexicon: A file (``read_lexicon``), or phones by word or phrase.
         stress: Keep the digits of stress (AH0, AH1, AH2).
-        cache: Folder where ``prepare`` keeps the pronunciations of a vocabulary.
         limit: At most so many pronunciations of a phrase.
 
     Raises:
@@ -53,13 +52,11 @@ class Pronouncer:
         lexicon: str | Path | Mapping[str, Iterable[str | Iterable[str]]] | None = None,
         *,
         stress: bool = False,
-        cache: str | Path | None = None,
         limit: int = 8,
     ):
         if limit < 1:
             raise ValueError(f"limit={limit} must be 1 or more")
         self.stress = stress
-        self.cache = None if cache is None else Path(cache)
         self.limit = limit
         self._lexicon: Lexicon = {}
         if isinstance(lexicon, Mapping):
@@ -113,17 +110,20 @@ class Pronouncer:
                 found.append(f"{word!r} {why}: write it as it is said")
         return found or ([] if phrase_key(text) else [f"{text!r} has no word"])
 
-    def prepare(self, words: Iterable[str]) -> None:
-        """Look up many words at once, or read them from the cache.
+    def prepare(self, words: Iterable[str], cache: str | Path | None = None) -> None:
+        """Look up many words at once, or read them from a cache.
 
-        The cache has one file a vocabulary, written whole or not at all; another
-        lexicon, release of CMUdict or network makes another file.
+        Args:
+            words: A vocabulary.
+            cache: Folder to keep it in, for later processes. It has one file a
+                vocabulary, written whole or not at all; another lexicon, release of
+                CMUdict or network makes another file.
         """
         keys = sorted({word_key(word) for word in words} - {""})
-        if self.cache is None:
+        if cache is None:
             self._look_up([key for key in keys if key not in self._known])
             return
-        path = self.cache / f"pronunciations_{self._fingerprint(keys)}.json"
+        path = Path(cache) / f"pronunciations_{self._fingerprint(keys)}.json"
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
             self._known.update(

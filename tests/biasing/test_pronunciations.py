@@ -205,13 +205,13 @@ def test_many_words_are_said_as_each_alone(pronouncer):
 
 def test_vocabulary_is_cached_whole(tmp_path, pronouncer, monkeypatch):
     words = ["york", "zarkov", "日本"]
-    Pronouncer(cache=tmp_path).prepare(words)
+    Pronouncer().prepare(words, tmp_path)
     [path] = tmp_path.iterdir()
     assert json.loads(path.read_text())["york"] == [["Y", "AO", "R", "K"]]
     asked = []
     monkeypatch.setattr(Pronouncer, "_look_up", lambda self, keys: asked.extend(keys))
-    again = Pronouncer(cache=tmp_path)
-    again.prepare(reversed(words))
+    again = Pronouncer()
+    again.prepare(reversed(words), tmp_path)
     assert again.word("Zarkov") == pronouncer.word("Zarkov") and not asked
 
 
@@ -222,7 +222,7 @@ def test_each_vocabulary_and_lexicon_has_its_own_cache(tmp_path, pronouncer):
         ({"york": ["Y AO K"]}, False, ["york"]),
         (None, False, ["york", "new"]),
     ):
-        Pronouncer(lexicon, stress=stress, cache=tmp_path).prepare(words)
+        Pronouncer(lexicon, stress=stress).prepare(words, tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -232,7 +232,7 @@ def test_failed_write_leaves_no_cache(tmp_path, pronouncer, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(OSError, match="no space left"):
-        Pronouncer(cache=tmp_path).prepare(["york"])
+        Pronouncer().prepare(["york"], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
