@@ -92,6 +92,28 @@ def test_resumes_to_the_same_losses(corpus, trained, adapted, tmp_path, monkeypa
         assert torch.equal(resumed[key], value), key
 
 
+def test_does_not_resume_on_a_base_that_has_changed(corpus, trained, tmp_path):
+    from espnet_dynlook.biasing.fingerprint import OtherBase
+    from espnet_dynlook.bin import asr_train
+
+    base = tmp_path / "base.pth"
+    state = safe_load(trained / "valid.loss.best.pth")
+    torch.save(state, base)
+
+    def train(epochs):
+        more = ("--max_epoch", str(epochs))
+        asr_train.main(
+            arguments(corpus, trained, tmp_path, *more, base_model=str(base))
+        )
+
+    train(1)
+    state["ctc.ctc_lo.bias"] = state["ctc.ctc_lo.bias"] + 0.1
+    torch.save(state, base)
+    with pytest.raises(OtherBase, match="was trained on the base"):
+        train(2)
+    assert not (tmp_path / "exp/2epoch.pth").exists()
+
+
 def test_decodes_as_its_base_without_names(corpus, trained, adapted, tmp_path):
     """Stock arguments of decoding: what the adapter has learnt waits for a list."""
     from espnet_dynlook.bin import asr_inference
