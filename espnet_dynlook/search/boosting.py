@@ -30,7 +30,7 @@ class Boosting:
         ValueError: a number is out of its range.
     """
 
-    weight: float = 1.0
+    weight: float = 0.75
     slope: float = 2.0
     cap: float = 5.0
     top: int = 4

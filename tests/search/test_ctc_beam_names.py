@@ -127,7 +127,8 @@ def test_a_blank_that_is_sure_leaves_room_for_entries():
     assert text_of(rows) == "athleen"
     listed = names([("kathleen", 2.0)])
     assert text_of(rows, listed) == "athleen"  # no name begins in silence
-    assert text_of(rows, listed, boosting=Boosting(silence=1.0)) == "kathleen"
+    late = Boosting(1.0, silence=1.0)
+    assert text_of(rows, listed, boosting=late) == "kathleen"
 
 
 # Whole phrases, or nothing
