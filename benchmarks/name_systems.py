@@ -54,7 +54,8 @@ OTHERS = {
     ),
     "flashlight-text": (
         {"lm": [0.15, 0.3, 0.5, 1.0], "word": [-1.0, 0.0, 1.5]},
-        {"names": [1.0, 2.0, 4.0, 7.0, 10.0]},
+        # Names of the list are words of its lexicon, the only ones it does not know.
+        {"names": [-4.0, -2.0, 0.001, 1.0, 2.0, 4.0, 7.0, 10.0]},
     ),
     "NeMo word spotter": (
         {},
@@ -98,6 +99,11 @@ class Ours:
             model.token_list, beam or 1, lm, techniques, blank=model.blank_id
         )
 
+    def warm(self, speech, lists):
+        """Compile what is compiled, outside of any time."""
+        utt = next(iter(speech.rows))
+        self(speech, utt, lists[utt].phrases, Spent())
+
     def __call__(self, speech, utt, names, spent):
         if self.greedy:
             started = time.process_time()
@@ -110,7 +116,8 @@ class Ours:
         catalog = None
         if self.named and names:
             catalog = Catalog(names, self.tokenizer, self.model.token_list)
-            self.decoder.names(catalog)
+            widened = self.decoder.names(catalog).widened.catalog
+            self.decoder.search.begin(widened)  # makes the graph
         spent.lists.append(time.process_time() - started)
         started = time.process_time()
         found = self.decoder(speech.rows[utt], catalog, speech.phones[utt], 1)
@@ -215,6 +222,7 @@ def row_of(name, system, speech, lists):
     """Return a row of the table for one set of lists."""
     counts, _, spent = scored(system, speech, lists)
     entities = counts.entities
+
     def rate(counted):
         return f"{100 * counted.errors / max(1, counted.units):.2f}"
 
@@ -276,7 +284,11 @@ def compare(args, folder):
     numbers = {token: n for n, token in enumerate(trained.model.token_list)}
 
     def pieces(text):
-        return [numbers[token] for token in trained.tokenizer.text2tokens(text)]
+        found = trained.tokenizer.text2tokens(text)
+        odd = [token for token in found if token not in numbers]
+        if odd:
+            raise SystemExit(f"{text}: the model has no token {odd[0]}")
+        return [numbers[token] for token in found]
 
     options = yaml.safe_load(Path(args.ngram).read_text(encoding="utf-8")) or {}
     model = load_ngram(args.word_ngram)
@@ -320,6 +332,8 @@ def compare(args, folder):
         name, _, path = argument.partition("=")
         found = read_lists(path)
         for system, run in systems.items():
+            if isinstance(run, Ours):
+                run.warm(test, found)
             rows.append([name, *row_of(system, run, test, found)])
             print(rows[-1], flush=True)
     print(markdown_table(header, rows), end="")
