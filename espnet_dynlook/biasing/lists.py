@@ -4,9 +4,10 @@ Four columns, a tab between: utterance, its text, the phrases of the list that a
 the text and all phrases of the list, both as JSON lists (fbai-speech, is21_deep_bias).
 """
 
+import functools
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,30 @@ def _read_phrases(column: str, name: str) -> tuple[str, ...]:
         if not isinstance(phrase, str) or not phrase.strip():
             raise ValueError(f"{name}: {phrase!r} is no phrase")
     return tuple(" ".join(phrase.split()) for phrase in phrases)
+
+
+def spelled(
+    lists: Mapping[str, BiasingList], spelling: Callable[[str], str]
+) -> dict[str, BiasingList]:
+    """Return lists with all texts and phrases in another spelling.
+
+    Lists are compared with transcripts and with what is recognised letter by letter, so
+    all must be spelled alike. Phrases that become equal are one; those of which nothing
+    is left are none.
+
+    Args:
+        lists: By utterance.
+        spelling: Such as ``Spelling`` of a model's tokens.
+    """
+    spell = functools.cache(spelling)  # lists share their phrases
+
+    def several(phrases: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, map(spell, phrases))))
+
+    return {
+        utt: BiasingList(spelling(one.text), several(one.true), several(one.phrases))
+        for utt, one in lists.items()
+    }
 
 
 def format_lists(lists: Mapping[str, BiasingList]) -> str:

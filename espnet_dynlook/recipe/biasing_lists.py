@@ -140,18 +140,23 @@ def read_phrases(path: str | Path) -> list[str]:
     return [phrase for phrase in phrases if phrase]
 
 
+def spelling_of(texts: Iterable[str]) -> Spelling:
+    """Return what spells other text as these transcripts are: their case and marks."""
+    written = set("".join(texts)) - {" "}
+    # A short set may lack a letter by chance.
+    for letters in (ascii_lowercase, ascii_uppercase):
+        if not written.isdisjoint(letters):
+            written.update(letters)
+    return Spelling(sorted(written))
+
+
 def spelled_like(phrases: Iterable[str], texts: Iterable[str]) -> set[str]:
     """Return phrases in the case and spelling of transcripts, without impossible ones.
 
     Phrases with a character that is no letter and that no transcript has could never be
     found in one, nor be told from what a recogniser can write.
     """
-    written = set("".join(texts)) - {" "}
-    # A short set may lack a letter by chance.
-    for letters in (ascii_lowercase, ascii_uppercase):
-        if not written.isdisjoint(letters):
-            written.update(letters)
-    spelling = Spelling(sorted(written))
+    spelling = spelling_of(texts)
     spelled = (spelling(phrase) for phrase in phrases)
     return {phrase for phrase in spelled if phrase and not spelling.unknown(phrase)}
 

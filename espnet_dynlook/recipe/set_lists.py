@@ -8,8 +8,9 @@ CMUdict, and ``--published`` names lists of the set that somebody has made. Comm
         --published test-other.biasing_100.tsv --pool all_rare_words.txt \
         --distractors 1000 --output data/biasing/test_other.1000.0.tsv
 
-Published lists are given out as they are where they have so many distractors and the
-seed is 0; else what is true is theirs, and other distractors are drawn.
+Published lists are given out as they are, in the case of the set's transcripts, where
+they have so many distractors and the seed is 0; else what is true is theirs, and other
+distractors are drawn.
 """
 
 import argparse
@@ -19,10 +20,7 @@ from collections.abc import Iterable, Mapping
 
 from espnet_dynlook.biasing.g2p import MissingPackage
 from espnet_dynlook.biasing.lexicon import cmu_dictionary
-from espnet_dynlook.biasing.lists import (
-    BiasingList,
-    read_lists,
-)
+from espnet_dynlook.biasing.lists import BiasingList, read_lists, spelled
 from espnet_dynlook.recipe.biasing_lists import (
     Find,
     check,
@@ -31,6 +29,7 @@ from espnet_dynlook.recipe.biasing_lists import (
     read_phrases,
     sources,
     spelled_like,
+    spelling_of,
     write_lists,
 )
 from espnet_dynlook.recipe.data_dir import DataError, read_text
@@ -40,7 +39,7 @@ SPARE = 4  # words of the dictionary for each that is needed
 
 
 def published(path: str, texts: Mapping[str, str]) -> Lists:
-    """Return published lists of the utterances of a set, in their order.
+    """Return published lists of the utterances of a set, in their order and spelling.
 
     Raises:
         DataError: An utterance has no list, or another text there.
@@ -50,11 +49,13 @@ def published(path: str, texts: Mapping[str, str]) -> Lists:
         found = read_lists(path)
     except OSError as error:
         raise DataError([f"--published {path}: {error}"]) from None
+    spelling = spelling_of(texts.values())
+    found = spelled({utt: found[utt] for utt in texts if utt in found}, spelling)
     faults = [f"{path}: no list of {utt}" for utt in texts if utt not in found]
     faults += [
         f"{path}: {utt} says {found[utt].text!r}, and the set {text!r}"
         for utt, text in texts.items()
-        if utt in found and found[utt].text != " ".join(text.split())
+        if utt in found and found[utt].text != spelling(text)
     ]
     if faults:
         raise DataError(faults)
@@ -133,12 +134,13 @@ def _from_published(args: argparse.Namespace) -> Lists:
     given = published(args.published, texts)
     if args.seed == 0 and size_of(given) == args.distractors:
         return without_true(given) if args.without_true else given
+    texts = {utt: one.text for utt, one in given.items()}
     true = {one.text: set(one.true) for one in given.values()}
     pool = {phrase for one in given.values() for phrase in one.phrases}
     if args.pool:
         more = (phrase for path in args.pool for phrase in read_phrases(path))
         pool = spelled_like(more, texts.values())
-    return _draw(args, texts, lambda text: true[" ".join(text.split())], pool)
+    return _draw(args, texts, true.__getitem__, pool)
 
 
 def main(cmd: list[str] | None = None) -> int:

@@ -153,12 +153,27 @@ def test_held_out_names_of_pooled_have_names_for_distractors(make, tmp_path):
     assert all(distractors(one) <= set(others) for one in made.values())
 
 
-def test_published_lists_fit_the_real_set(make, dynlook_data):
-    given = read_lists(dynlook_data / "LibriSpeech" / "test-other.biasing_100.tsv")
-    texts = {utt: one.text for utt, one in given.items()}
+@pytest.fixture(scope="module")
+def test_other(dynlook_data):
+    """Return the transcripts as LibriSpeech has them, and the public lists."""
+    folder = dynlook_data / "LibriSpeech"
+    texts = {}
+    for path in folder.glob("test-other/*/*/*.trans.txt"):
+        texts |= dict(line.split(" ", 1) for line in path.read_text().splitlines())
+    return texts, read_lists(folder / "test-other.biasing_100.tsv")
+
+
+def test_public_lists_fit_the_real_transcripts(make, test_other, dynlook_data):
+    texts, given = test_other
     where = {"name": "test_other", "texts": texts, "data": dynlook_data}
-    assert make("librispeech", number=100, **where) == given
+    for recipe in ("librispeech", "pooled"):
+        made = make(recipe, number=100, **where)
+        assert {utt: one.text for utt, one in made.items()} == texts
+        for utt, one in made.items():
+            assert [p.lower() for p in one.true] == list(given[utt].true)
+            assert [p.lower() for p in one.phrases] == list(given[utt].phrases)
+            assert all(p.isupper() for p in one.phrases)
     made = make("librispeech", number=2000, **where)
     for utt, one in made.items():
-        assert set(one.true) == set(given[utt].true)
+        assert {p.lower() for p in one.true} == set(given[utt].true)
         assert len(distractors(one)) == 2000

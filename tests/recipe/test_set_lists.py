@@ -102,6 +102,26 @@ def test_published_lists_are_given_out_as_they_are(tmp_path, packed):
             assert distractors(made[utt]) <= {letter * 3 for letter in "ABCDEFGHIJ"}
 
 
+def test_published_lists_in_another_case_are_spelled_as_the_set_is(tmp_path):
+    given = {
+        "amy-1": BiasingList("the cat met Steels", ("Steels",), ("Steels", "p", "q’s")),
+        "amy-2": BiasingList("the cat’s sat", (), ("P", "p", "zoë")),
+        "bob-1": BiasingList("york sat", ("york",), ("p", "r", "york")),
+    }
+    path = tmp_path / "lists.tsv"
+    texts = TEXTS | {"amy-2": "THE CAT'S SAT"}
+    path.write_text(format_lists(given))
+    made = run(tmp_path, 2, "--published", str(path), texts=texts)
+    assert {utt: one.text for utt, one in made.items()} == texts
+    assert made["amy-1"].true == ("STEELS",)
+    assert made["amy-1"].phrases == ("STEELS", "P", "Q'S")
+    assert made["amy-2"].phrases == ("P", "ZOE")
+    for utt, one in run(tmp_path, 3, "--published", str(path), texts=texts).items():
+        assert one.true == made[utt].true and one.text == texts[utt]
+        assert len(distractors(one)) == 3 and all(p.isupper() for p in one.phrases)
+        assert not distractors(one) & set(texts[utt].split())
+
+
 def test_published_lists_of_another_set_are_refused(tmp_path, capsys):
     path = tmp_path / "lists.tsv"
     other = {"amy-1": BiasingList("OTHER", (), ()), "bob-1": BiasingList("X", (), ())}
