@@ -21,6 +21,7 @@ import dataclasses
 import json
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.lists import BiasingList, ListError, read_lists
 from espnet_dynlook.metrics.biasing import score_biasing
 from espnet_dynlook.recipe.biasing_score import System, figures
 from espnet_dynlook.recipe.held_out import (
@@ -38,6 +38,7 @@ from espnet_dynlook.recipe.held_out import (
     add_model_options,
     load_model,
 )
+from espnet_dynlook.recipe.model_lists import Lists, read_model_lists
 from espnet_dynlook.recipe.names_results import BASE, HEADER, row
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.score import versions
@@ -150,7 +151,7 @@ class Ablation:
             self._plain[utt] = self.trained.posteriors(self.speech[utt], None)
         return self._plain[utt]
 
-    def decode(self, lists: dict[str, BiasingList]) -> list[dict[str, str]]:
+    def decode(self, lists: Lists) -> list[dict[str, str]]:
         """Return the texts of each system, with one list an utterance."""
         found: list[dict[str, str]] = [{} for _ in self.systems]
         for utt in self.speech:
@@ -172,26 +173,18 @@ class Ablation:
                     self._base[utt] = texts[utt]
         return found
 
-    def _lists(self, path: str) -> dict[str, BiasingList]:
-        lists = read_lists(path)
-        missing = [utt for utt in self.speech if utt not in lists]
-        if missing:
-            raise config.ConfigError(f"--lists {path}: no list of {missing[0]}")
-        return lists
-
-    def __call__(self, files: list[str]) -> tuple[list[System], dict[str, int]]:
+    def __call__(
+        self, draws: Iterable[tuple[Lists, Lists]]
+    ) -> tuple[list[System], dict[str, int]]:
         """Decode with some draws of a list; return scores, and texts not as base's.
 
-        Raises:
-            ListError: a file is faulty.
-            ConfigError: it has no list of an utterance.
+        Args:
+            draws: What is decoded with, and what that is scored by.
         """
         systems = [System(one.name, [], []) for one in self.systems]
         changed = dict.fromkeys((one.name for one in self.systems), 0)
-        for path in files:
-            given, _, judge = path.partition(":")
-            texts = self.decode(self._lists(given))
-            lists = self._lists(judge or given)
+        for given, lists in draws:
+            texts = self.decode(given)
             base = texts[0]
             for system, found in zip(systems, texts, strict=True):
                 system.counts.append(
@@ -245,10 +238,15 @@ def ablate(args: argparse.Namespace, command: str) -> str:
         ConfigError: files or options that do not go together.
         CheckpointMismatch: model or adapter are of other parameters.
     """
-    named = [one.partition("=")[::2] for one in args.lists]
-    for name, files in named:
+    named: dict[str, list[tuple[str, str]]] = {}
+    for argument in args.lists:
+        name, _, files = argument.partition("=")
         if not name or not files:
             raise config.ConfigError(f"--lists {name}: write NAME=FILE, as in 100=FILE")
+        if name in named:
+            raise config.ConfigError(f"--lists {name}: two have this name")
+        pairs = (one.partition(":")[::2] for one in files.split(","))
+        named[name] = [(given, judge or given) for given, judge in pairs]
     try:
         trained, lm = load_model(args)
         techniques = _techniques(args.techniques)
@@ -261,16 +259,18 @@ def ablate(args: argparse.Namespace, command: str) -> str:
             techniques, both, (args.adapter_scale, args.both_scale), args.variants
         )
         speech = trained.read(args.data)
+        paths = [path for draws in named.values() for pair in draws for path in pair]
+        lists = read_model_lists(trained, args.data, speech, paths)
         run = Ablation(trained, speech, lm, args.beam_size, systems)
         rows, content = [], {}
-        for name, files in named:
-            scored, changed = run(files.split(","))
+        for name, draws in named.items():
+            scored, changed = run((lists[a], lists[b]) for a, b in draws)
             rows += [row(name, one, scored[0]) for one in scored]
             content[name] = {
                 one.name: {**figures(one.total), "changed": changed[one.name]}
                 for one in scored
             }
-    except (OSError, ValueError, ListError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise config.ConfigError(str(error)) from error
     page = markdown_table(HEADER, rows) + f"\n```sh\n{command}\n```\n"
     write_atomic(args.output, page)

@@ -24,10 +24,11 @@ import yaml
 
 from espnet_dynlook import config
 from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.lists import BiasingList, ListError, read_lists
+from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.metrics.biasing import PhraseFinder
 from espnet_dynlook.metrics.wer import count_errors
 from espnet_dynlook.recipe.held_out import CTCModel, add_model_options, load_model
+from espnet_dynlook.recipe.model_lists import read_model_lists
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.whole_files import write_atomic
 from espnet_dynlook.search.alignment import align
@@ -281,14 +282,12 @@ def diagnose(args: argparse.Namespace, command: str) -> str:
         decoder = BiasedDecoder(
             model.token_list, args.beam_size, None, boosting, blank=model.blank_id
         )
-        lists, speech = read_lists(args.lists), trained.read(args.data)
-        missing = [utt for utt in speech if utt not in lists]
-        if missing:
-            raise config.ConfigError(f"--lists {args.lists}: no list of {missing[0]}")
+        speech = trained.read(args.data)
+        lists = read_model_lists(trained, args.data, speech, [args.lists])[args.lists]
         run = Diagnosis(trained, decoder, args.adapter_scale)
         for utt, samples in speech.items():
             run(samples, lists[utt])
-    except (OSError, ValueError, ListError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise config.ConfigError(str(error)) from error
     rows = [[name, *tally.cells()] for name, tally in run.tallies.items()]
     names = len(run.tallies["base"].margins)

@@ -26,7 +26,6 @@ from typing import Any
 import yaml
 
 from espnet_dynlook import config
-from espnet_dynlook.biasing.lists import ListError, read_lists
 from espnet_dynlook.recipe.held_out import (
     ADAPTER,
     TUNED,
@@ -35,6 +34,7 @@ from espnet_dynlook.recipe.held_out import (
     load_model,
     techniques_of,
 )
+from espnet_dynlook.recipe.model_lists import read_model_lists
 from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.weight_search import (
     Choice,
@@ -157,21 +157,13 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
         ConfigError: files or options that do not go together.
     """
     trained, lm = load_model(args)
-    try:
-        lists, without = read_lists(args.lists), read_lists(args.without)
-    except (OSError, ListError) as error:
-        raise config.ConfigError(str(error)) from None
     start = Techniques()
     if args.techniques:
         text = Path(args.techniques).read_text(encoding="utf-8")
         start = Techniques.from_mapping(yaml.safe_load(text))
     speech = trained.read(args.data)
-    for name, found in (("lists", lists), ("without", without)):
-        missing = [utt for utt in speech if utt not in found]
-        if missing:
-            raise config.ConfigError(
-                f"--{name} {getattr(args, name)}: no list of {missing[0]}"
-            )
+    found = read_model_lists(trained, args.data, speech, [args.lists, args.without])
+    lists, without = found[args.lists], found[args.without]
     said = [utt for utt, one in without.items() if one.true]
     if said:
         raise config.ConfigError(

@@ -8,7 +8,12 @@ import soundfile
 from names_files import write_both
 from recogniser_files import FS, speech
 
-from espnet_dynlook.biasing.lists import BiasingList, format_lists
+from espnet_dynlook.biasing.lists import (
+    BiasingList,
+    format_lists,
+    read_lists,
+    spelled,
+)
 
 PHRASES = ("ab", "c a", "bcb")
 TEXT = "ab c"
@@ -40,6 +45,13 @@ class NamedSet:
             *("--adapter_train_config", str(config)),
             *("--adapter_model_file", str(model)),
         ]
+
+
+def in_capitals(path):
+    """Write lists in capitals beside others; return the path."""
+    upper = path.with_name(f"upper.{path.name}")
+    upper.write_text(format_lists(spelled(read_lists(path), str.upper)))
+    return str(upper)
 
 
 def write_named_set(root):

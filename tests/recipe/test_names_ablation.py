@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from named_set import PHRASES, write_named_set
+from named_set import PHRASES, in_capitals, write_named_set
 
 from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.recipe import names_ablation
@@ -92,10 +92,21 @@ def test_what_is_found_of_names_that_were_taken_out_is_judged_by_other_lists(mad
     assert taken["entities"]["reference"] == 4 and not alone["entities"]["reference"]
 
 
+def test_the_case_of_lists_does_not_matter_to_the_ablation(made):
+    named, options = made
+    true, none = (named.root / f"{name}.tsv" for name in ("true", "none.0"))
+    lists = [*("--lists", f"low={true},{none}:{true}"), "--lists"]
+    lists.append(f"high={in_capitals(true)},{in_capitals(none)}:{in_capitals(true)}")
+    assert names_ablation.main([*options, *lists]) == 0
+    found = json.loads((named.root / "table.json").read_text())["lists"]
+    assert found["high"] == found["low"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--lists", "nowhere"], "write NAME=FILE"),
+        (["--lists", "5=more.tsv"], "--lists 5: two have this name"),
         (["--lists", "a=nowhere.tsv"], "nowhere.tsv"),
         (["--both", "x.yaml"], "--both goes with an adapter"),
         (["--adapter_model_file", "x"], "go together: give both"),

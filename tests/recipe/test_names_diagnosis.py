@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from named_set import write_named_set
+from named_set import in_capitals, write_named_set
 
 from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
@@ -112,6 +112,11 @@ def test_the_command_writes_base_and_adapter(tmp_path, capsys):
     assert set(found["posteriors"]) == {"base", "adapter"}
     assert found["posteriors"]["base"] != found["posteriors"]["adapter"]
     assert all(0 <= value <= 1 for value in found["attention"].values())
+    upper = in_capitals(tmp_path / "true.tsv")
+    options += ["--lists", upper, "--json", f"{tmp_path}/upper.json"]
+    assert names_diagnosis.main([*options, *named.adapter_options]) == 0
+    again = json.loads((tmp_path / "upper.json").read_text())
+    assert {**again, "command": ""} == {**found, "command": ""}
     (tmp_path / "other.tsv").write_text("u9\tab c\t[]\t[]\n")
     assert names_diagnosis.main([*options, "--lists", f"{tmp_path}/other.tsv"]) == 1
     assert "no list of u0" in capsys.readouterr().err

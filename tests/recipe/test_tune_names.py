@@ -3,6 +3,7 @@
 import pytest
 import soundfile
 import yaml
+from named_set import in_capitals
 from recogniser_files import FS, speech, write_model
 
 from espnet_dynlook.biasing.lists import BiasingList, format_lists
@@ -97,6 +98,22 @@ def test_writes_a_file_that_decoding_takes(held_out, capsys):
     for name in ("unigram", "rescoring", "lookup"):  # of what this model lacks
         assert getattr(techniques, name) is None
         assert yaml.safe_load(text)[name] is None
+
+
+def test_the_case_of_lists_does_not_matter_to_the_tuner(held_out):
+    from espnet_dynlook.recipe import tune_names
+
+    root, options = held_out
+    options = [*options, "--grid", "boosting=8", "--grid", "variants=2"]
+    upper = [
+        *("--lists", in_capitals(root / "lists.tsv")),
+        *("--without", in_capitals(root / "without.tsv")),
+    ]
+    parser = tune_names.get_parser()
+    lower, other = (
+        tune_names.tune(parser.parse_args([*options, *more])) for more in ([], upper)
+    )
+    assert other == lower
 
 
 @pytest.mark.parametrize(
