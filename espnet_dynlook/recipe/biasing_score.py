@@ -89,9 +89,18 @@ def read_references(path: str, ignore_case: bool) -> dict[str, BiasingList]:
 
 
 def read_system(
-    argument: str, lists: list[dict[str, BiasingList]], ignore_case: bool
+    argument: str,
+    lists: list[dict[str, BiasingList]],
+    ignore_case: bool,
+    advice: str = "use --ignore_case",
 ) -> System:
     """Read and score a system given as ``name=text,text``.
+
+    Args:
+        argument: Name and files.
+        lists: One for all its texts, or one each.
+        ignore_case: Hypotheses become lower case, as the lists are then.
+        advice: What the user can do where texts and lists differ in case.
 
     Raises:
         DataError: A text is faulty or has other utterances than its list.
@@ -125,21 +134,19 @@ def read_system(
             )
         except ValueError as error:
             raise DataError([f"{path}: {error}"]) from None
-        _check_case(path, used, hypotheses)
+        _check_case(path, used, hypotheses, advice)
     return System(name, texts, counts)
 
 
 def _check_case(
-    path: str, lists: dict[str, BiasingList], hypotheses: dict[str, str]
+    path: str, lists: dict[str, BiasingList], hypotheses: dict[str, str], advice: str
 ) -> None:
     """Refuse texts that have no word in common but for their case."""
     said = {word for one in lists.values() for word in one.text.split()}
     found = {word for text in hypotheses.values() for word in text.split()}
     folded = {word.lower() for word in said} & {word.lower() for word in found}
     if folded and not said & found:
-        raise DataError(
-            [f"{path}: differs from the lists' texts in case: use --ignore_case"]
-        )
+        raise DataError([f"{path}: differs from the lists' texts in case: {advice}"])
 
 
 def figures(counts: BiasingCounts) -> dict[str, Any]:

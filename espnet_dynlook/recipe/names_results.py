@@ -1,4 +1,4 @@
-"""Score what was decoded with lists of names: every system and list in one table.
+r"""Score what was decoded with lists of names: every system and list in one table.
 
 Reads ``FOLDER/base/SET/text`` and ``FOLDER/SYSTEM/SET.LIST.SEED/text``, as stage 17
 of a recipe writes them, and the lists ``LISTS/SET.LIST.SEED.tsv``. The seeds of a
@@ -6,22 +6,28 @@ list are scored together. Writes ``names.md``, which ``recipe.results`` puts on 
 of the experiment, and ``names.json``. Command::
 
     python -m espnet_dynlook.recipe.names_results exp/asr_x/names_ctc_beam \
-        --lists data/biasing --sets test --names 100 100.without --systems base both
+        --lists data/biasing --sets test --names 100 100.without --systems base both \
+        --asr_train_config exp/asr_x/config.yaml
+
+Lists are spelled as the tokens of the model are, which its configuration has.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from espnet_dynlook.biasing.lists import ListError
+import yaml
+
+from espnet_dynlook.biasing.lists import ListError, read_lists, spelled
+from espnet_dynlook.biasing.spelling import Spelling
 from espnet_dynlook.recipe.biasing_score import (
     FALSE,
     RATIOS,
     System,
     figures,
-    read_references,
     read_system,
 )
 from espnet_dynlook.recipe.data_dir import DataError
@@ -36,8 +42,34 @@ HEADER = [
 ]
 
 
+def read_spelling(train_config: str | None) -> Callable[[str], str]:
+    """Return how a model spells; without its configuration, nothing changes.
+
+    Raises:
+        DataError: The file is missing, faulty, or has no token list.
+    """
+    if train_config is None:
+        return str
+    try:
+        found = yaml.safe_load(Path(train_config).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError([f"--asr_train_config {train_config}: {error}"]) from None
+    tokens = found.get("token_list") if isinstance(found, dict) else None
+    if not isinstance(tokens, list):
+        raise DataError(
+            [f"--asr_train_config {train_config}: no token_list, as a training writes"]
+        )
+    return Spelling(map(str, tokens))
+
+
 def read_scores(
-    folder: Path, lists: Path, dset: str, name: str, seeds: list[str], system: str
+    folder: Path,
+    lists: Path,
+    dset: str,
+    name: str,
+    seeds: list[str],
+    system: str,
+    spelling: Callable[[str], str] = str,
 ) -> System:
     """Score a system with one kind of list, all its seeds together.
 
@@ -48,6 +80,7 @@ def read_scores(
         name: Of the lists, such as ``100`` or ``100.without``.
         seeds: Of their distractors.
         system: Its name; ``base`` was decoded without lists.
+        spelling: Of the model.
 
     Raises:
         DataError: A file is missing or faulty.
@@ -61,8 +94,10 @@ def read_scores(
         for path in paths:
             if not path.is_file():
                 raise DataError([f"{path} does not exist: run stage {stage}"])
-    references = [read_references(str(file), False) for file in files]
-    return read_system(f"{system}={','.join(map(str, texts))}", references, False)
+    references = [spelled(read_lists(file), spelling) for file in files]
+    argument = f"{system}={','.join(map(str, texts))}"
+    advice = "give the model's --asr_train_config"
+    return read_system(argument, references, False, advice)
 
 
 def row(name: str, system: System, base: System | None) -> list[str]:
@@ -89,11 +124,12 @@ def score(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     folder, lists = Path(args.folder), Path(args.lists)
     page = [f"\n## {folder.name}\n"]
     content: dict[str, Any] = {"seeds": args.seeds, "sets": {}}
+    spelling = read_spelling(args.asr_train_config)
     for dset in args.sets:
         rows, scored = [], content["sets"].setdefault(dset, {})
         for name in args.names:
             systems = [
-                read_scores(folder, lists, dset, name, args.seeds, system)
+                read_scores(folder, lists, dset, name, args.seeds, system, spelling)
                 for system in args.systems
             ]
             base = next((one for one in systems if one.name == BASE), None)
@@ -124,6 +160,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", nargs="+", default=["0"])
     parser.add_argument("--systems", nargs="+", required=True)
+    parser.add_argument(
+        "--asr_train_config", help="config.yaml of the model: lists are spelled as it"
+    )
     parser.add_argument("--command", help="what made the results, for the page")
     return parser
 

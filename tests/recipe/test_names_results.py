@@ -1,8 +1,10 @@
 """One table of all systems and lists."""
 
 import json
+from pathlib import Path
 
 import pytest
+from named_set import in_capitals
 
 from espnet_dynlook.biasing.lists import BiasingList, format_lists
 from espnet_dynlook.recipe import names_results, results
@@ -57,6 +59,26 @@ def test_seeds_of_a_list_are_scored_together(decoded):
     assert "|100|base|14.29|0.00|100.00|-|0.00|0.00|-|2|0.00|" in page
     assert "|100|both|7.14|0.00|50.00|100.00|50.00|66.67|+0.00|2|0.00|" in page
     assert "./run.sh --biasing true" in page
+
+
+def test_lists_are_spelled_as_the_model_is(decoded, capsys):
+    folder, options = decoded
+    lists = folder.parents[1] / "lists"
+    assert names_results.main(options) == 0
+    lower = json.loads((folder / "names.json").read_text())
+    for path in lists.glob("test.*"):
+        Path(in_capitals(path)).rename(path)
+    assert names_results.main(options) == 1
+    error = capsys.readouterr().err
+    assert "differs from the lists' texts in case: give the model's --asr_tr" in error
+    config = folder.parent / "config.yaml"
+    options += ["--asr_train_config", str(config)]
+    config.write_text("token_list: [<blank>, a, b, z, <space>]\n")
+    assert names_results.main(options) == 0
+    assert json.loads((folder / "names.json").read_text()) == lower
+    config.write_text("encoder: conformer\n")
+    assert names_results.main(options) == 1
+    assert "config.yaml: no token_list" in capsys.readouterr().err
 
 
 def test_page_of_the_experiment_has_the_table(decoded):

@@ -181,7 +181,7 @@ stage_18() {
     ${python} -m espnet_dynlook.recipe.names_results "${folder}" \
         --lists "${biasing_dir}" --sets ${biasing_sets} --seeds ${biasing_seeds} \
         --names $(_names_lists) --systems $(names_systems) \
-        --command "${command}"
+        --asr_train_config "${asr_exp}/config.yaml" --command "${command}"
     # shellcheck disable=SC2086
     ${python} -m espnet_dynlook.recipe.results "${asr_exp}"
 }
