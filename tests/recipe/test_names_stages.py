@@ -27,6 +27,7 @@ ADAPTER = {
     "use_matplotlib": False,
 }
 NAMES = ("--biasing", "true", "--biasing_list_opts", "--max_count 0")
+LISTS = "data/biasing_max_count0"  # what these options make
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_skipped_stages_are_those_of_their_kind(asr_sh, recipe, with_data):
     result = asr_sh(*options, *NAMES, *sizes, "--skip_stages", "14", check=True)
     for n in (16, 17, 18):
         assert re.search(rf"Stage {n}: .*: skipped", result.stdout)
-    assert (recipe / "data/biasing/test.0.0.tsv").exists()
+    assert (recipe / LISTS / "test.0.0.tsv").exists()
 
 
 def test_a_recipes_own_script_makes_the_lists(asr_sh, recipe, with_data):
@@ -86,7 +87,7 @@ def test_a_recipes_own_script_makes_the_lists(asr_sh, recipe, with_data):
     assert len(calls) == 8
     assert calls[3] == (
         "--text dump/raw/valid/text --train_text data/train/text --distractors 7 "
-        "--seed 3 --output data/biasing/valid.7.without.3.tsv --without_true "
+        f"--seed 3 --output {LISTS}/valid.7.without.3.tsv --without_true "
         "--max_count 0"
     )
 
@@ -141,6 +142,59 @@ def test_what_each_system_is_decoded_with(asr_sh, recipe, with_data, decoding):
         assert f"exp/asr_x/names/{system}/test" in call
 
 
+def test_results_of_different_options_are_in_different_folders(
+    asr_sh, recipe, with_data
+):
+    trained = ("exp/asr_x", "exp/asr_x_names", "exp/other")
+    for folder in trained:
+        (recipe / folder).mkdir(parents=True)
+        for name in ("valid.loss.ave.pth", "valid.loss.best.pth"):
+            (recipe / folder / name).touch()
+    (recipe / "weak.yaml").touch()
+    stub = stub_python(recipe, 'echo "$*" >>calls')
+    usual = (
+        *("--stage", "17", "--stop_stage", "17", "--biasing", "true", "--python", stub),
+        *("--biasing_systems", "base", "--asr_tag", "x", "--inference_nj", "1"),
+    )
+    adapter = ("--adapter_exp", "exp/asr_x_names")
+    end = "_asr_model_valid.loss.ave"
+    runs = {
+        f"names_ctc_beam{end}": (),
+        f"names_ctc_beam_kindwords_listsmy{end}": (
+            "--biasing_list_opts",
+            "--kind words --lists /some/my/",
+        ),
+        f"names_ctc_beam_own{end}": ("--biasing_dir", "data/own"),
+        f"names_ctc_beam_beam_size4{end}": ("--biasing_args", "--beam_size 4"),
+        f"names_ctc_beam_weak{end}": ("--biasing_techniques", "weak.yaml"),
+        f"names_ctc_beam_names_scale1.0{end}": adapter,
+        f"names_ctc_beam_names_scale0.5{end}": (*adapter, "--adapter_scale", "0.5"),
+        f"names_ctc_beam_names_scale1.0_valid.loss.best{end}": (
+            *adapter,
+            *("--inference_adapter_model", "valid.loss.best.pth"),
+        ),
+        f"names_ctc_beam_other_scale1.0{end}": ("--adapter_exp", "exp/other"),
+        "names_ctc_beam_asr_model_valid.loss.best": (
+            "--inference_asr_model",
+            "valid.loss.best.pth",
+        ),
+        f"names_espnet_lm_small_1epoch{end}": (
+            *("--biasing_decoding", "espnet", "--use_lm", "true"),
+            *("--lm_exp", "exp/small", "--inference_lm", "1epoch.pth"),
+        ),
+        f"names_ctc_beam_ngram_ngram_word_4gram{end}": (
+            *("--use_ngram", "true", "--ngram_unit", "word"),
+            *("--inference_ngram", "4gram.arpa"),
+        ),
+        "mine": ("--biasing_tag", "mine"),
+    }
+    for folder, options in runs.items():
+        before = {path.name for path in (recipe / "exp/asr_x").iterdir()}
+        asr_sh(*usual, *options, check=True)
+        made = {path.name for path in (recipe / "exp/asr_x").iterdir()} - before
+        assert made == {folder}
+
+
 def test_decoding_without_lists_or_adapter_says_what_to_do(asr_sh, recipe, with_data):
     (recipe / "exp/asr_x").mkdir(parents=True)
     (recipe / "exp/asr_x/valid.loss.ave.pth").touch()
@@ -186,7 +240,8 @@ def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
     options = [
         *("--asr_config", "conf/train.yaml", "--asr_tag", "tiny", "--nj", "1"),
         *("--inference_nj", "1", "--adapter_config", "conf/train_adapter.yaml"),
-        *("--biasing", "true", "--biasing_list_opts", "--max_count 0 --pool pool.txt"),
+        *("--biasing", "true", "--biasing_dir", "data/biasing"),
+        *("--biasing_list_opts", "--max_count 0 --pool pool.txt"),
         *("--biasing_sizes", "2", "--biasing_without", "2", "--biasing_tag", "names"),
         *("--biasing_args", "--beam_size 4", "--biasing_systems", "base both"),
     ]

@@ -101,7 +101,8 @@ biasing_list_opts=          # what is a name: options of local/biasing_lists.sh,
 biasing_sizes="0 100 500 1000 2000"  # distractors in a list; 0: what is said alone
 biasing_without="100 1000"  # distractors in lists without anything that is said
 biasing_seeds=              # of the distractors; several are scored together; empty: 0
-biasing_dir=data/biasing    # folder of the lists
+biasing_dir=                # folder of the lists; empty: data/biasing and, behind it, what
+                            # biasing_list_opts add to its name
 adapter_config=             # configuration of an adapter; empty: none is trained
 adapter_tag=                # name of its experiment; empty: from its configuration
 adapter_exp=                # its folder, in place of adapter_tag
@@ -216,6 +217,7 @@ ngram_folder=ngram
 [ "${ngram_unit}" = token ] || ngram_folder=ngram_word
 : "${ngram_exp:=${expdir}/${ngram_folder}}"
 : "${biasing_sets:=${test_sets}}" "${biasing_seeds:=0}"
+: "${biasing_dir:=data/biasing$(short_tag_of "${biasing_list_opts}")}"
 if [ -n "${adapter_config}${adapter_tag}" ]; then
     # An adapter is of its base: its name has the base's.
     : "${adapter_tag:=$(basename "${adapter_config}" .yaml)$(tag_of "${adapter_args}")}"

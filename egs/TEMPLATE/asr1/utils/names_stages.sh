@@ -107,13 +107,39 @@ stage_16() {
         "${asr_options[@]}" ${adapter_args}
 }
 
-_names_folder() {
-    local tag="names_${biasing_decoding}$(tag_of "${biasing_args}")"
+# short_tag_of ARGUMENTS: what they add to a name; of paths in them the last part alone.
+short_tag_of() {
+    tag_of "$(sed -E -e 's#/+( |$)#\1#g' -e 's#[^ =]*/##g' <<<"$1")"
+}
+
+# names_folder: where stage 17 decodes into. Its name has whatever two runs may differ in,
+# so that neither overwrites what the other found.
+names_folder() {
+    local tag adapter lists
+    if [ -n "${biasing_tag}" ]; then
+        echo "${asr_exp}/${biasing_tag}"
+        return 0
+    fi
+    tag="names_${biasing_decoding}$(short_tag_of "${biasing_args}")"
+    lists=$(basename "${biasing_dir}")
+    [ "${lists}" = biasing ] || tag+="_${lists#biasing_}"
     [ -z "${biasing_techniques}" ] ||
         tag+="_$(basename "${biasing_techniques}" .yaml)"
-    [ -z "${adapter_exp}" ] || tag+="_adapter_scale${adapter_scale}"
-    ! "${use_ngram}" || tag+="_$(basename "${ngram_exp}")"
-    echo "${asr_exp}/${biasing_tag:-${tag}}"
+    if [ -n "${adapter_exp}" ]; then
+        adapter=$(basename "${adapter_exp}")
+        tag+="_${adapter#"$(basename "${asr_exp}")_"}_scale${adapter_scale}"
+        [ "${inference_adapter_model}" = valid.loss.ave.pth ] ||
+            tag+="_${inference_adapter_model%.pth}"
+    fi
+    if "${use_lm}" && [ "${biasing_decoding}" = espnet ]; then
+        tag+="_lm_$(basename "${lm_exp}")_${inference_lm%.pth}"
+    fi
+    if "${use_ngram}" && [ "${biasing_decoding}" != ctc_greedy ]; then
+        name_ngram
+        tag+="_ngram_$(basename "${ngram_exp}")_${inference_ngram%.*}"
+    fi
+    name_asr_model
+    echo "${asr_exp}/${tag}_asr_model_${inference_asr_model%.*}"
 }
 
 # _system_options SYSTEM: system_options, what it adds to the command line.
@@ -147,7 +173,7 @@ _system_options() {
 
 stage_17() {
     local folder system dset seed name system_options lists use_streaming=false
-    folder=$(_names_folder)
+    folder=$(names_folder)
     name_asr_model
     write_run_script "${folder}" 17
     for system in $(names_systems); do
@@ -175,7 +201,7 @@ stage_17() {
 
 stage_18() {
     local folder command=${run_command% }
-    folder=$(_names_folder)
+    folder=$(names_folder)
     [ -z "${DYNLOOK_DATA:-}" ] || command=${command//"${DYNLOOK_DATA%/}"/\$DYNLOOK_DATA}
     # shellcheck disable=SC2046,SC2086
     ${python} -m espnet_dynlook.recipe.names_results "${folder}" \
