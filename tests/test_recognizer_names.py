@@ -16,6 +16,9 @@ from names_files import (
 )
 from recogniser_files import speech
 
+from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.pronunciations import Pronouncer
+from espnet_dynlook.biasing.tokenizers import CharTokenizer
 from espnet_dynlook.recognizer import Endpoint, Recognizer
 from espnet_dynlook.recognizer import lists as recognizer_lists
 from espnet_dynlook.recognizer.lists import lists_for
@@ -107,8 +110,14 @@ def test_an_adapter_that_is_given_no_names_changes_nothing(files):
         adapted = Recognizer.from_files(train, model, beam=beam, **adapter)
         assert adapted.transcribe(speech(5)) == plain.transcribe(speech(5))
     off = Recognizer.from_files(train, model, adapter_scale=0.0, **adapter)
-    plain = Recognizer.from_files(train, model)
-    assert off.transcribe(speech(5), NAMES) == plain.transcribe(speech(5))
+    with pytest.raises(ValueError, match="adapter_scale=0 silences the adapter"):
+        off.transcribe(speech(5), NAMES)
+    options = {"beam": 6, "techniques": {"boosting": {"weight": 2.0}}}
+    off = Recognizer.from_files(train, model, adapter_scale=0.0, **adapter, **options)
+    plain = Recognizer.from_files(train, model, **options)
+    for names in (None, NAMES):
+        expected = plain.transcribe(speech(5), names)
+        assert off.transcribe(speech(5), names) == expected
 
 
 def test_lists_of_their_own_in_a_batch_equal_each_alone(recognizer):
@@ -237,6 +246,22 @@ def test_the_same_list_again_costs_nothing(files, monkeypatch, tmp_path, caplog)
     assert len(recognizer.names_of._kept) == recognizer_lists.KEPT
 
 
+def test_a_list_that_is_said_in_another_way_is_another_one(files):
+    """Equal catalogs of two pronouncers, or that lost other phrases, are not mixed."""
+    recognizer = recognizer_of(*files, "search")
+    pronouncers = [Pronouncer({"ab": [said]}) for said in ("AE B", "B AE")]
+    own = [recognizer.catalog(["ab"], pronouncer=one) for one in pronouncers]
+    assert own[0] == own[1]
+    found = [recognizer.names_of(one) for one in own]
+    assert [one.catalog.pronouncer for one in found] == pronouncers
+    assert recognizer.names_of(own[0]) is found[0]
+    # For the tokens of another model both are ["ab"] alone, not so for these.
+    letters = ["<blank>", "<unk>", *"ab", "<space>"]
+    other = [Catalog(some, CharTokenizer(letters)) for some in (["ab"], ["ab", "cab"])]
+    assert other[0] == other[1]
+    assert [len(recognizer.names_of(one).catalog) for one in other] == [1, 2]
+
+
 def test_long_lists_go_through_the_adapter_in_pieces(joint, monkeypatch):
     samples = speech(3, 1.5)
     expected = joint.transcribe(samples, NAMES)
@@ -257,9 +282,6 @@ def test_lists_for_utterances_are_told_from_phrases():
 
 
 def test_a_catalog_of_another_model_is_written_in_these_tokens(joint):
-    from espnet_dynlook.biasing.catalog import Catalog
-    from espnet_dynlook.biasing.tokenizers import CharTokenizer
-
     tokens = ["<blank>", "<unk>", *"cabd", "<space>"]
     other = Catalog([*NAMES, "dad"], CharTokenizer(tokens))
     samples = torch.as_tensor(speech(1))

@@ -16,7 +16,6 @@ import inspect
 import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +32,7 @@ from espnet_dynlook.bin.decoding import (
     write_hypothesis,
 )
 from espnet_dynlook.bin.errors import in_one_line
+from espnet_dynlook.bin.name_lists import checked_lists, used
 from espnet_dynlook.bin.speech2text import (
     DECODINGS,
     Hypothesis,
@@ -78,29 +78,6 @@ def _build(args: argparse.Namespace) -> Speech2Text:
         raise config.ConfigError(str(error)) from error
 
 
-def _lists(args: argparse.Namespace, speech2text: Speech2Text) -> names.NameLists:
-    """Return the lists of names, checked before anything is decoded."""
-    lists = names.NameLists(
-        args, speech2text.tokenizer, speech2text.asr_model.token_list
-    )
-    if args.key_file is not None:
-        with open(args.key_file, encoding="utf-8") as file:
-            lists.check(line.split(maxsplit=1)[0] for line in file if line.strip())
-    if lists:
-        try:
-            speech2text.check_names()
-        except ValueError as error:
-            raise config.ConfigError(str(error)) from error
-    if lists.one is not None:
-        report = lists.one.report()
-        for unusable in report.unusable:
-            logging.warning(f"not used: {unusable}")
-        folder = Path(args.output_dir, "1best_recog")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "names_report").write_text(f"{report}\n", encoding="utf-8")
-    return lists
-
-
 def _write(writer: Any, key: str, results: Any, nbest: int, parts: bool) -> None:
     intermediate = None
     if isinstance(results, tuple):
@@ -135,7 +112,10 @@ def inference(args: argparse.Namespace) -> list[str]:
     names.check(args)
     set_all_random_seed(args.seed)
     speech2text = _build(args)
-    lists = _lists(args, speech2text)
+    model = speech2text.asr_model
+    lists = checked_lists(
+        args, speech2text.tokenizer, model.token_list, speech2text.check_names
+    )
     too_short = []
     with DatadirWriter(args.output_dir) as writer:
         for key, speech in utterances(args, speech2text.asr_train_args):
@@ -158,8 +138,7 @@ def inference(args: argparse.Namespace) -> list[str]:
             _write(writer, key, results, args.nbest, args.decoding == "ctc_beam")
             files = writer["1best_recog"]
             if catalog is not None:
-                entries, unusable = len(catalog), len(catalog.unusable)
-                files["names_used"][key] = f"{entries} {unusable}"
+                files["names_used"][key] = used(catalog)
             files["lookahead_ms"][key] = in_ms(latencies)
             if speech2text.compute_budget is not None:
                 files["upl_ms"][key] = "" if perceived is None else f"{perceived:.1f}"

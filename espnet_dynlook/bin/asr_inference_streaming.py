@@ -8,6 +8,8 @@ for the text is measured. ``--sim_chunk_length`` is the size of a packet.
 ``asr_inference`` writes them, and a file for every kind of latency, which
 ``metrics.streamed`` defines: ``token_algorithmic_ms``, ``token_emission_ms``,
 ``token_computational_ms``, ``token_stable_ms``, ``first_partial_ms``, ``final_ms``.
+Names have the options of ``asr_inference`` and the text that it gives with them, by an
+adapter and by the techniques that need no whole utterance (boosting, unigram).
 ESPnet's own streaming encoders go to ESPnet's program, which measures nothing.
 """
 
@@ -20,6 +22,7 @@ from typing import Any
 import torch
 import yaml
 
+from espnet_dynlook.bin import names
 from espnet_dynlook.bin.asr_evaluate import read_words
 from espnet_dynlook.bin.decoding import (
     check_one_at_a_time,
@@ -30,6 +33,7 @@ from espnet_dynlook.bin.decoding import (
     write_hypothesis,
 )
 from espnet_dynlook.bin.errors import in_one_line
+from espnet_dynlook.bin.name_lists import used
 from espnet_dynlook.bin.stream_decoder import Decoder
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
@@ -46,7 +50,7 @@ with espnet_imports():
 #: Encoders that ESPnet streams itself.
 ESPNETS = ("contextual_block_conformer", "contextual_block_transformer")
 #: Options that this command adds.
-OURS = ("decoding", "alignment")
+OURS = ("decoding", "alignment", *names.OPTIONS)
 #: What the search has a use for; of the model, of the data, and of this command.
 USED = (
     *("config", "log_level", "output_dir", "ngpu", "seed", "dtype", "num_workers"),
@@ -83,6 +87,7 @@ def get_parser() -> argparse.ArgumentParser:
         "without, all tokens are, from their own end on the model's CTC path of what "
         "it recognised",
     )
+    names.add_options(parser, "beam", espnet=False)
     return parser
 
 
@@ -113,6 +118,7 @@ def check_arguments(args: argparse.Namespace) -> None:
             f"--beam_size {args.beam_size} has no effect on decoding: ctc_greedy: "
             "leave it out, or write --decoding beam"
         )
+    names.check(args, "beam")
 
 
 def inference(args: argparse.Namespace) -> list[str]:
@@ -146,9 +152,11 @@ def inference(args: argparse.Namespace) -> list[str]:
                 packets = f"in packets of {unit * size:g} ms"
             words = None if alignment is None else alignment.get(key, [])
             try:
-                if not keys:  # what the first call of all is slower by is no latency
-                    decoder.meter(torch.zeros_like(speech[:size]), size, unit)
-                streamed = decoder.meter(speech, size, unit)
+                catalog = decoder.lists(key)  # that it is made is no latency
+                listed = decoder.named(catalog)
+                if not keys:  # nor is what the first call of all is slower by
+                    decoder.meter(torch.zeros_like(speech[:size]), size, unit, listed)
+                streamed = decoder.meter(speech, size, unit, listed)
                 emission = decoder.emission(streamed, words)
             except ValueError as error:
                 raise ConfigError(f"{key}: {error}") from error
@@ -157,11 +165,14 @@ def inference(args: argparse.Namespace) -> list[str]:
                 too_short.append(key)
             values = latencies(streamed, emission)
             _write(writer["1best_recog"], key, decoder, streamed, values)
+            if catalog is not None:
+                writer["1best_recog"]["names_used"][key] = used(catalog)
             for name, own in values.items():
                 measured[name] += own
     if alignment is not None and alignment.keys().isdisjoint(keys):
         raise ConfigError(f"--alignment {args.alignment} has none of these utterances")
     warn_of_short(too_short)
+    decoder.lists.warn_of_unusable()
     logging.info(
         f"{len(keys)} utterances, {packets}; latencies in ms:\n{report(measured)}"
     )

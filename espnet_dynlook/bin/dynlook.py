@@ -20,7 +20,7 @@ import soundfile
 
 from espnet_dynlook.bin.captions import FORMATS, written
 from espnet_dynlook.bin.errors import in_one_line
-from espnet_dynlook.bin.names_options import add_options, options_of
+from espnet_dynlook.bin.names_options import add_options, names_of, options_of
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.streaming.endpoint import Endpoint
@@ -103,7 +103,7 @@ def transcribe(args: argparse.Namespace, out: IO[str]) -> None:
         raise ConfigError(f"--format {args.format} takes one file, not several")
     try:
         audio = [Path(name) for name in args.audio]
-        results = recognizer.transcribe_all(audio, args.names)
+        results = recognizer.transcribe_all(audio, names_of(args, recognizer))
     except (soundfile.LibsndfileError, OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
     for name, result in zip(args.audio, results, strict=True):
@@ -146,7 +146,8 @@ def stream(args: argparse.Namespace, out: IO[str], stdin: IO[bytes]) -> None:
         raise ConfigError(f"--packet_ms {args.packet_ms} must be at least 1")
     size = max(1, recognizer.fs * args.packet_ms // 1000)
     try:
-        live, shown = recognizer.stream(endpoint_of(args), args.names), ""
+        names = names_of(args, recognizer)
+        live, shown = recognizer.stream(endpoint_of(args), names), ""
     except ValueError as error:
         raise ConfigError(str(error)) from error
     broken: Exception | None = None

@@ -12,6 +12,7 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.compat import espnet_nets
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.biasing_scorer import BiasingScorer
+from espnet_dynlook.search.effects import check_effects
 from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.techniques import Techniques
 
@@ -62,17 +63,24 @@ class CTCDecoding:
                 "decoding ctc_beam needs a CTC head, and this model has none "
                 "(ctc_weight: 0): use decoding espnet"
             )
+        lm = self.language_model()
+        check_effects(self.techniques, lm)
         decoder = BiasedDecoder(
             model.token_list,
             beam_size,
-            self._language_model(),
+            lm,
             self.techniques,
             blank=model.blank_id,
         )
         decoder.check_phones(model)
         return decoder
 
-    def _language_model(self) -> NgramLM | None:
+    def language_model(self) -> NgramLM | None:
+        """Return the n-gram; None: there is none.
+
+        Raises:
+            ValueError: it cannot be read, or options do not go together.
+        """
         if self.word_ngram and self.token_ngram:
             raise ValueError(
                 f"one n-gram at a time: {self.word_ngram} is of words, "

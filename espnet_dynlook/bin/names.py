@@ -1,39 +1,54 @@
 # Apache 2.0  (http://www.apache.org/licenses/LICENSE-2.0)
 
-"""Options of decoding with names, and the list that each utterance is decoded with."""
+"""Options of decoding with names, and what they ask for."""
 
 import argparse
-import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import math
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from espnet_dynlook import config
-from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.entries import Unusable, in_one_line
-from espnet_dynlook.biasing.lists import ListError, read_lists
 from espnet_dynlook.bin.named_search import CTCDecoding, ESPnetBias
+from espnet_dynlook.bin.names_options import warn_without_names
 from espnet_dynlook.bin.speech2text import AdapterFiles
 from espnet_dynlook.search.techniques import Techniques
 
 #: In place of a file of techniques: none of them.
 NONE = "none"
-_OF_NGRAM = ("word_ngram", "word_ngram_weight", "word_insertion", "word_unknown")
+_OF_WORDS = ("word_ngram_weight", "word_unknown")
+_OF_NGRAM = ("word_ngram", "word_insertion", *_OF_WORDS)
 _OF_CTC_BEAM = ("techniques", *_OF_NGRAM)
+#: What this adds to the options of a command, but for ``--biasing_bonus``.
+OPTIONS = (
+    *("catalog", "biasing_lists", "strict_names", "adapter_train_config"),
+    *("adapter_model_file", "adapter_scale", *_OF_CTC_BEAM),
+)
 #: ESPnet's options that the CTC beam search has nothing for.
 _OF_ESPNET = ("lm_train_config", "lm_file", "word_lm_train_config", "word_lm_file")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options to ESPnet's."""
+def add_options(
+    parser: argparse.ArgumentParser, search: str = "ctc_beam", espnet: bool = True
+) -> None:
+    """Add the options to ESPnet's.
+
+    Args:
+        parser: Of a command.
+        search: What ``--decoding`` calls the beam search of a CTC head there.
+        espnet: Whether ESPnet's own beam search is one of its decodings.
+    """
     group = parser.add_argument_group("Names")
     one = group.add_mutually_exclusive_group()
     one.add_argument("--catalog", help="list for all utterances: a phrase a line")
     one.add_argument(
         "--biasing_lists", help="lists by utterance, in the benchmark's four columns"
+    )
+    group.add_argument(
+        "--strict_names",
+        action="store_true",
+        help="stop if some name cannot be used, instead of leaving it out",
     )
     group.add_argument(
         "--adapter_train_config", help="config.yaml of the training of an adapter"
@@ -42,18 +57,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--adapter_scale", type=float, default=1.0, help="what its bias is times"
     )
-    group.add_argument(
-        "--biasing_bonus",
-        type=float,
-        help="of each token of a name in --decoding espnet, in nats; if not given, "
-        f"{ESPnetBias.bonus}; 0: the adapter alone",
-    )
+    if espnet:
+        group.add_argument(
+            "--biasing_bonus",
+            type=float,
+            help="of each token of a name in --decoding espnet, in nats; if not given, "
+            f"{ESPnetBias.bonus}; 0: the adapter alone",
+        )
     group.add_argument(
         "--techniques",
-        help="YAML file of techniques of --decoding ctc_beam; boosting alone if it is "
+        help=f"YAML file of techniques of --decoding {search}; boosting alone if it is "
         f"not given; {NONE}: no technique",
     )
-    group = parser.add_argument_group("Language model of --decoding ctc_beam")
+    group = parser.add_argument_group(f"Language model of --decoding {search}")
     group.add_argument("--word_ngram", help="n-gram of words: ARPA, or KenLM's binary")
     group.add_argument("--word_ngram_weight", type=float, help="0.5 if not given")
     group.add_argument("--word_insertion", type=float, help="for each word, in nats")
@@ -64,8 +80,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace, search: str = "ctc_beam") -> None:
     """Refuse options that do not go together, before a model is loaded.
+
+    Args:
+        args: Of a command.
+        search: What ``--decoding`` calls the beam search of a CTC head there.
 
     Raises:
         ConfigError: which do not, and what to do.
@@ -76,11 +96,13 @@ def check(args: argparse.Namespace) -> None:
         faults.append(
             "--adapter_train_config and --adapter_model_file go together: give both"
         )
-    if args.decoding != "ctc_beam":
+    if not (math.isfinite(args.adapter_scale) and args.adapter_scale >= 0):
+        faults.append(f"--adapter_scale {args.adapter_scale} must be 0 or more")
+    if args.decoding != search:
         for name in _OF_CTC_BEAM:
             if getattr(args, name) is not None:
                 faults.append(
-                    f"--{name} is of --decoding ctc_beam, not of {args.decoding}"
+                    f"--{name} is of --decoding {search}, not of {args.decoding}"
                 )
     else:
         for name in _OF_ESPNET:
@@ -89,26 +111,44 @@ def check(args: argparse.Namespace) -> None:
                     f"--{name} is of --decoding espnet: ctc_beam has --word_ngram, or "
                     "--ngram_file of tokens"
                 )
-    if args.biasing_bonus is not None and args.decoding != "espnet":
+    bonus = getattr(args, "biasing_bonus", None)
+    if bonus is not None and args.decoding != "espnet":
         faults.append(
             f"--biasing_bonus is of --decoding espnet, not of {args.decoding}"
         )
-    for name in ("word_ngram_weight", "word_unknown"):
+    for name in _OF_WORDS:
         if getattr(args, name) is not None and not args.word_ngram:
             faults.append(f"--{name} goes with --word_ngram")
+    if args.word_insertion and not (
+        args.word_ngram or getattr(args, "ngram_file", None)
+    ):
+        faults.append(
+            f"--word_insertion {args.word_insertion:g} goes with an n-gram, and there "
+            "is none: give --word_ngram"
+        )
+    if args.word_ngram and args.word_ngram_weight == 0 and args.word_unknown:
+        faults.append(
+            f"--word_unknown {args.word_unknown:g} has no effect with "
+            "--word_ngram_weight 0, which it is multiplied by"
+        )
+    lists = args.catalog or args.biasing_lists
+    if args.strict_names and not lists:
+        faults.append("--strict_names goes with --catalog or --biasing_lists")
     for name in ("catalog", "biasing_lists", *("adapter_train_config",) * any(files)):
         path = getattr(args, name)
         if path and not Path(path).is_file():
             faults.append(f"--{name} {path}: no such file")
-    if (args.enh_s2t_task or args.multi_asr) and (
-        args.catalog or args.biasing_lists or any(files)
-    ):
+    several = getattr(args, "enh_s2t_task", False) or getattr(args, "multi_asr", False)
+    if several and (lists or any(files)):
         faults.append(
             "names go with one speaker an utterance: not with --enh_s2t_task or "
             "--multi_asr"
         )
     if faults:
         raise config.ConfigError("\n".join(faults))
+    if not lists:
+        options = ("techniques", "adapter_model_file", "biasing_bonus")
+        warn_without_names(args, options, "--catalog or --biasing_lists")
 
 
 def read_techniques(path: str | Path | None) -> Techniques:
@@ -145,91 +185,22 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.biasing_bonus is not None:
         found["biasing_bonus"] = args.biasing_bonus
     if args.decoding == "ctc_beam":
-        given = {
-            name: getattr(args, name)
-            for name in _OF_NGRAM
-            if getattr(args, name) is not None
-        }
-        if args.ngram_file:
-            given["token_ngram"] = args.ngram_file
-            given["token_ngram_weight"] = args.ngram_weight
-        found["ctc_beam"] = CTCDecoding(read_techniques(args.techniques), **given)
+        found["ctc_beam"] = ctc_decoding_of(args)
     return found
 
 
-class NameLists:
-    """The catalog that an utterance is decoded with.
-
-    Args:
-        args: Checked options.
-        tokenizer: Of the model.
-        token_list: Of the model.
-
-    Attributes:
-        one: The list of all utterances; None: each has its own, or there is none.
+def ctc_decoding_of(args: argparse.Namespace) -> CTCDecoding:
+    """Return the options of the CTC beam search.
 
     Raises:
-        ConfigError: a file cannot be read.
+        ConfigError: a file of techniques is wrong.
     """
-
-    def __init__(self, args: argparse.Namespace, tokenizer: Any, token_list: Any):
-        self._tokenizer, self._token_list = tokenizer, token_list
-        self.one: Catalog | None = None
-        self._lists: Mapping[str, tuple[str, ...]] | None = None
-        self._kept: tuple[tuple[str, ...], Catalog] | None = None
-        self._path = args.biasing_lists
-        self._unusable: dict[str, Unusable] = {}
-        if (args.catalog or args.biasing_lists) and tokenizer is None:
-            raise config.ConfigError(
-                "names need the tokenizer of the model, and there is none: give "
-                "--token_type, and --bpemodel for pieces"
-            )
-        if args.catalog:
-            self.one = Catalog.from_file(args.catalog, tokenizer, token_list)
-        if args.biasing_lists:
-            try:
-                lists = read_lists(args.biasing_lists)
-            except ListError as error:
-                raise config.ConfigError(str(error)) from None
-            self._lists = {utt: one.phrases for utt, one in lists.items()}
-
-    def __bool__(self) -> bool:
-        """Tell whether there are names at all."""
-        return self.one is not None or self._lists is not None
-
-    def check(self, keys: Iterable[str]) -> None:
-        """Refuse utterances without a list.
-
-        Raises:
-            ConfigError: names the first.
-        """
-        if self._lists is None:
-            return
-        missing = [key for key in keys if key not in self._lists]
-        if missing:
-            raise config.ConfigError(
-                f"--biasing_lists {self._path}: {len(missing)} utterances have no "
-                f"list, the first is {missing[0]}; an empty one is []"
-            )
-
-    def __call__(self, key: str) -> Catalog | None:
-        """Return the list of an utterance; None: no names."""
-        if self._lists is None:
-            return self.one
-        self.check([key])
-        phrases = self._lists[key]
-        if self._kept is None or self._kept[0] != phrases:
-            catalog = Catalog(phrases, self._tokenizer, self._token_list)
-            self._kept = phrases, catalog
-            for one in catalog.unusable:
-                place = f"{key}, {one.place}"
-                self._unusable.setdefault(one.written, replace(one, place=place))
-        return self._kept[1]
-
-    def warn_of_unusable(self) -> None:
-        """Say which phrases of the lists that were asked for could not be used."""
-        if self._unusable:
-            logging.warning(
-                f"--biasing_lists {self._path}: {len(self._unusable)} phrases cannot "
-                f"be used: {in_one_line([*self._unusable.values()])}"
-            )
+    given = {
+        name: getattr(args, name)
+        for name in _OF_NGRAM
+        if getattr(args, name) is not None
+    }
+    if getattr(args, "ngram_file", None):
+        given["token_ngram"] = args.ngram_file
+        given["token_ngram_weight"] = args.ngram_weight
+    return CTCDecoding(read_techniques(args.techniques), **given)

@@ -4,6 +4,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from espnet_dynlook.bin.decoding import unit_ms
 from espnet_dynlook.bin.named_search import CTCDecoding, ESPnetBias
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.model.adapted import AdaptedModel
+from espnet_dynlook.search.effects import acting
 from espnet_dynlook.search.greedy import best_path
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.adapter import load_adapter
@@ -92,6 +94,8 @@ class Speech2Text(host.Speech2Text):
             raise ValueError(f"decoding={decoding!r} must be {' or '.join(DECODINGS)}")
         if adapter is not None and kwargs.get("enh_s2t_task"):
             raise ValueError("an adapter is for one speaker: not with enh_s2t_task")
+        if not (math.isfinite(adapter_scale) and adapter_scale >= 0):
+            raise ValueError(f"adapter_scale={adapter_scale} must be 0 or more")
         trained: list[ContextualAdapter] = []
 
         def build(*files: Any) -> Any:
@@ -114,11 +118,19 @@ class Speech2Text(host.Speech2Text):
             self.adapted = AdaptedModel(model, own, adapter_scale)
         elif getattr(model, "adapter", None) is not None:
             self.adapted = AdaptedModel(model, scale=adapter_scale)
+        elif adapter_scale != 1:
+            raise ValueError(
+                f"adapter_scale={adapter_scale}, and there is no adapter: give the "
+                "files of one"
+            )
         self.decoder = None
         if decoding == "ctc_beam":
             self.decoder = (ctc_beam or CTCDecoding()).build(
                 model, kwargs.get("beam_size", 20)
             )
+        self._searched = self.decoder is not None and bool(
+            acting(self.decoder.techniques, self.decoder.search.lm)
+        )  # whether names act in the search of the CTC head
         self.bias = None
         if decoding == "espnet":
             self.bias = ESPnetBias(biasing_bonus)
@@ -135,7 +147,22 @@ class Speech2Text(host.Speech2Text):
         Raises:
             ValueError: says what would.
         """
-        if self.decoder is not None or self.adapted is not None:
+        searched = self.decoder if self._searched else None
+        if searched is not None and searched.search.settings.beam == 1:
+            raise ValueError(
+                "names need a place beside the best text, and beam_size=1 has none: "
+                "give 2 or more, or no technique (none), where there is an adapter"
+            )
+        if self.adapted is not None and self.adapted.scale > 0:
+            return
+        if self.decoder is not None:
+            if not self._searched:
+                raise ValueError(
+                    "names do nothing in decoding ctc_beam with all techniques off "
+                    "(null, or of weight 0) and without an adapter: switch one on, "
+                    "such as boosting: true, or give the files of an adapter, and a "
+                    "scale above 0"
+                )
             return
         if self.decoding == "ctc_greedy":
             raise ValueError(
@@ -318,6 +345,7 @@ class Speech2Text(host.Speech2Text):
         phones: torch.Tensor | None,
     ) -> Nbest:
         assert self.decoder is not None
+        catalog = catalog if self._searched else None
         found = self.decoder(log_probs, catalog, phones, self.nbest)
         return [
             (

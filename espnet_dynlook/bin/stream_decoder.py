@@ -5,26 +5,32 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.bin.decoding import unit_ms
+from espnet_dynlook.bin.name_lists import checked_lists
+from espnet_dynlook.bin.names import ctc_decoding_of
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.metrics.ctm import TimedWord
 from espnet_dynlook.metrics.delay import token_delays
 from espnet_dynlook.recognizer import Recognizer
-from espnet_dynlook.search.incremental import GreedyCTC, Token
+from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
 from espnet_dynlook.streaming.measure import (
     Meter,
     Recorded,
     Streamed,
     aligned_emission,
 )
+from espnet_dynlook.streaming.names import Names
 from espnet_dynlook.streaming.pipeline import Pipeline
 from espnet_dynlook.task import DynlookASRTask
+from espnet_dynlook.training.adapter import load_adapter
 
 with espnet_imports():
     from espnet2.text.build_tokenizer import build_tokenizer
@@ -37,7 +43,10 @@ class Decoder:
     """A model that streams data, and the text of its tokens.
 
     Args:
-        args: From ``get_parser()``.
+        args: From ``get_parser()``, checked.
+
+    Attributes:
+        lists: The names of each utterance.
 
     Raises:
         CheckpointMismatch: the model file does not fit the configuration.
@@ -50,16 +59,30 @@ class Decoder:
             args.asr_model_file,
             "cuda" if args.ngpu > 0 else "cpu",
         )
-        self.model: Any = model.to(dtype=getattr(torch, args.dtype)).eval()
+        kind = getattr(torch, args.dtype)
+        adapter = None
+        if args.adapter_model_file:  # what the base is told by is as it was trained
+            files = args.adapter_train_config, args.adapter_model_file
+            adapter = load_adapter(model, *files).to(dtype=kind)
+        self.model: Any = model.to(dtype=kind).eval()
         greedy = args.decoding == "ctc_greedy"
         self.token_type = args.token_type or self.train_args.token_type
+        bpemodel = args.bpemodel or self.train_args.bpemodel
         try:
             recognizer = Recognizer(
-                self.model, self.token_type, 1 if greedy else args.beam_size
+                self.model,
+                self.token_type,
+                1 if greedy else args.beam_size,
+                bpemodel=bpemodel,
+                adapter=adapter,
+                adapter_scale=args.adapter_scale,
+                **self._search_options(args),
             )
+            recognizer.check_streams()
         except ValueError as error:
             raise ConfigError(f"{args.asr_train_config}: {error}") from None
-        search = recognizer.pipeline.search
+        self._names_of = recognizer.names_of
+        search: Search = recognizer.pipeline.search
         head = None
         if greedy and recognizer.pipeline.transducer:
             if self.model.ctc is None:
@@ -72,7 +95,6 @@ class Decoder:
         self._check_ctc_weight(args.ctc_weight)
         if self.searched == "ctc" and self.model.decoder is not None:
             logging.warning("the decoder waits for the end: the CTC head is searched")
-        bpemodel = args.bpemodel or self.train_args.bpemodel
         self.tokenizer = None
         if self.token_type != "bpe" or bpemodel is not None:
             self.tokenizer = build_tokenizer(self.token_type, bpemodel)
@@ -82,12 +104,45 @@ class Decoder:
         if self.timing.warning is not None:
             logging.warning(self.timing.warning)
         self.period = 1000.0 * recognizer.period
+        self._recorded = Recorded(search, head)
         self.meter = Meter(
-            Pipeline(self.model, Recorded(search, head)),
+            Pipeline(self.model, self._recorded, recognizer.pipeline.bias),
             self.period,
             recognizer.constant_ms,
             self.text_of,
         )
+        self.lists = checked_lists(
+            args, self.tokenizer, self.model.token_list, recognizer.check_names
+        )
+
+    def _search_options(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Return what the search is beside its beam, as ``asr_inference`` has it."""
+        named = args.catalog or args.biasing_lists
+        if args.decoding == "ctc_greedy" or not (named or args.word_ngram):
+            return {}
+        if self.model.use_transducer_decoder:
+            asked = [n for n in ("techniques", "word_ngram") if getattr(args, n)]
+            if asked:
+                raise ConfigError(
+                    f"--{asked[0]} acts in the search of a CTC head, and this model is "
+                    "a transducer: leave it out, or write --decoding ctc_greedy"
+                )
+            return {}
+        found = ctc_decoding_of(args)
+        return {"lm": found.language_model(), "techniques": found.techniques}
+
+    def named(self, catalog: Catalog | None) -> Names | None:
+        """Return a list as the meter takes it.
+
+        Args:
+            catalog: None: no names.
+        """
+        if catalog is None:
+            return None
+        # What of it cannot be used is said of all lists together.
+        names, own = self._names_of(catalog, warn=False), self._recorded
+        search = own.search if own.head is not None else names.search
+        return replace(names, search=replace(own, search=search))
 
     def _check_ctc_weight(self, weight: float) -> None:
         real = 1.0 if self.searched == "ctc" else 0.0

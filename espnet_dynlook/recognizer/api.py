@@ -114,7 +114,7 @@ class Recognizer:
             search,
             begin,
             adapter,
-            refusal_of(self._searching, model, adapted),
+            refusal_of(self._searching, model, adapted, adapter_scale),
         )
 
     @classmethod
@@ -257,7 +257,7 @@ class Recognizer:
         Raises:
             ValueError: a technique needs whole utterances, or names can have no effect.
         """
-        self._check_streams()
+        self.check_streams()
         return Stream(self, endpoint, names)
 
     def streams(
@@ -270,7 +270,7 @@ class Recognizer:
             endpoint: As for ``stream``.
             names: As for ``transcribe_all``.
         """
-        self._check_streams()
+        self.check_streams()
         return Streams(self, number, endpoint, lists_for(names, number))
 
     def samples_of(self, audio: Audio) -> torch.Tensor:
@@ -311,8 +311,20 @@ class Recognizer:
             results.append(Result(best.text, words, best.score, tuple(ms.tolist())))
         return results
 
-    def _check_streams(self) -> None:
-        """Refuse techniques that read whole utterances."""
+    def check_names(self) -> None:
+        """Refuse names where nothing would listen to them.
+
+        Raises:
+            ValueError: says what would.
+        """
+        self.names_of.check()
+
+    def check_streams(self) -> None:
+        """Refuse techniques that read whole utterances.
+
+        Raises:
+            ValueError: says which to switch off for streams.
+        """
         decoder = self._searching.decoder
         if decoder is not None and self._searching.whole:
             decoder.begin(None)

@@ -74,11 +74,21 @@ class NameLists:
             return Catalog.from_file(path, self._tokenizer, self.token_list, **options)
         return Catalog(names, self._tokenizer, self.token_list, **options)
 
-    def __call__(self, names: Any) -> Names:
+    def check(self) -> None:
+        """Refuse names where they would have no effect.
+
+        Raises:
+            ValueError: says what to change.
+        """
+        if self._refusal:
+            raise ValueError(self._refusal)
+
+    def __call__(self, names: Any, warn: bool = True) -> Names:
         """Return a list for streams.
 
         Args:
             names: A catalog, phrases, the path of a file, or None.
+            warn: Say what of it cannot be used, once.
 
         Raises:
             TypeError: it is no list, but a mapping.
@@ -89,20 +99,22 @@ class NameLists:
         if not isinstance(names, Catalog | str | Path):
             check_list(names)
             names = list(names)
+        if isinstance(names, Catalog):
+            names = names.for_tokens(self.token_list)
         key = _key(names)
         found = None if key is None else self._kept.pop(key, None)
         if found is None:
-            found = self._made(names)
+            found = self._made(names, warn)
         if key is not None:
             self._kept[key] = found  # the last one used stands last
             for old in list(self._kept)[:-KEPT]:
                 self._kept.pop(old, None)
         return found
 
-    def _made(self, names: Any) -> Names:
+    def _made(self, names: Any, warn: bool) -> Names:
         own = names if isinstance(names, Catalog) else self.catalog(names)
         own = own.for_tokens(self.token_list)
-        if own.unusable:
+        if own.unusable and warn:
             shown = "; ".join(map(str, own.unusable[:SHOWN]))
             more = len(own.unusable) - SHOWN
             logging.warning(
@@ -116,8 +128,7 @@ class NameLists:
             )
         if not len(own):
             return self.none
-        if self._refusal:
-            raise ValueError(self._refusal)
+        self.check()
         encoded = None
         if self._adapter is not None:
             with torch.no_grad():
@@ -174,17 +185,23 @@ def _file(path: str | Path) -> Path:
 
 
 def _key(names: Any) -> Any:
-    """Return what a list is kept under; None where it cannot be told from others."""
+    """Return what a list is kept under; None where it cannot be told from others.
+
+    Args:
+        names: The path of a file, phrases, or a catalog for the model's tokens.
+    """
     if isinstance(names, str | Path):
         path = _file(names)
         status = path.stat()
-        return str(path.resolve()), status.st_mtime_ns, status.st_size
-    key = names if isinstance(names, Catalog) else tuple(map(_frozen, names))
+        return str(path.resolve()), status.st_ino, status.st_mtime_ns, status.st_size
+    if isinstance(names, Catalog):  # equal ones may be said in other ways
+        return Catalog, names, names.pronouncer
+    key = tuple(map(_frozen, names))
     try:
         hash(key)
     except TypeError:
         return None
-    return type(key), key
+    return tuple, key
 
 
 def _frozen(value: Any) -> Any:

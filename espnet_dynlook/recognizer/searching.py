@@ -1,10 +1,10 @@
 """Which search a recogniser has, and what names can do in it."""
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
+from espnet_dynlook.search.effects import acting, check_effects
 from espnet_dynlook.search.incremental import GreedyCTC, Search
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.techniques import Techniques
@@ -13,14 +13,6 @@ from espnet_dynlook.search.transducer_beam import TransducerBeam
 
 #: Hypotheses where a language model or techniques are given, and nothing else is said.
 BEAM = 50
-#: Without those: nothing is left out but what is hopeless, and the best words do not
-#: wait long for the worst hypothesis that is kept.
-PLAIN: dict[str, Any] = {
-    "candidates": 20,
-    "token_threshold": -math.inf,
-    "beam_threshold": 5.0,
-    "blank_threshold": 1.0,
-}
 
 
 @dataclass(frozen=True)
@@ -86,16 +78,11 @@ def searching_of(
         return Searching(GreedyCTC(model.blank_id))
     if techniques is None:
         techniques = Techniques(boosting=None) if adapted else Techniques()
-        told = not adapted
-    else:
-        told = any(getattr(techniques, one.name) for one in fields(techniques))
+    check_effects(techniques, lm)
+    told = bool(acting(techniques, lm))
+    # Pruned as ``asr_inference`` prunes: by the defaults of the search.
     decoder = BiasedDecoder(
-        model.token_list,
-        beam,
-        lm,
-        techniques,
-        blank=model.blank_id,
-        **({} if asks else PLAIN),
+        model.token_list, beam, lm, techniques, blank=model.blank_id
     )
     decoder.check_phones(model)
     try:
@@ -104,19 +91,41 @@ def searching_of(
         return Searching(decoder.search.begin(None), decoder, told, whole=True)
 
 
-def refusal_of(searching: Searching, model: Any, adapted: bool) -> str:
-    """Say why names would have no effect, and what to change; "" if they have."""
-    if searching.told or adapted:
+def refusal_of(
+    searching: Searching, model: Any, adapted: bool, scale: float = 1.0
+) -> str:
+    """Say why names would have no effect, and what to change; "" if they have.
+
+    Args:
+        searching: The recogniser's search.
+        model: ESPnet's ASR model.
+        adapted: Whether there is an adapter.
+        scale: What its bias is multiplied by.
+    """
+    decoder = searching.decoder
+    if searching.told and decoder is not None and decoder.search.settings.beam == 1:
+        return (
+            "names need a place beside the best text, and beam=1 has none: give a "
+            f"beam, such as beam={BEAM}, or switch all techniques off (null), where "
+            "there is an adapter"
+        )
+    if searching.told or (adapted and scale > 0):
         return ""
+    if adapted:
+        return (
+            f"names have no effect: adapter_scale={scale:g} silences the adapter, and "
+            "no technique is on: raise it, or of a CTC head switch one on, such as "
+            "boosting: true"
+        )
     if model.use_transducer_decoder:
         return (
             "names act on a transducer through an adapter alone, and none was given: "
             "give adapter_config and adapter_file"
         )
-    if searching.decoder is not None:
+    if decoder is not None:
         return (
-            "names have no effect: all techniques are off, and there is no adapter; "
-            "switch one on, such as boosting: true"
+            "names have no effect: all techniques are off (null, or of weight 0), and "
+            "there is no adapter; switch one on, such as boosting: true"
         )
     return (
         "names have no effect on a greedy search (beam=1): give a beam, such as "

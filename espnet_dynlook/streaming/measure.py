@@ -17,6 +17,7 @@ import torch
 
 from espnet_dynlook.search.alignment import align, frames_needed
 from espnet_dynlook.search.incremental import Search, Token
+from espnet_dynlook.streaming.names import Names
 from espnet_dynlook.streaming.pipeline import Pipeline
 
 
@@ -172,7 +173,9 @@ class Meter:
         self.text_of = text_of
         self.clock = clock
 
-    def __call__(self, speech: torch.Tensor, size: int, unit: float) -> Streamed:
+    def __call__(
+        self, speech: torch.Tensor, size: int, unit: float, names: Names | None = None
+    ) -> Streamed:
         """Stream an utterance.
 
         Args:
@@ -180,13 +183,15 @@ class Meter:
             size: Samples, or frames of features, in a packet; the last one has the
                 rest, and ends the utterance.
             unit: Time of one of them, in ms.
+            names: Its list, with a search that is ``Recorded``; None: no names.
 
         Raises:
             ValueError: the pipeline takes no such speech.
         """
-        before = self.pipeline.search
+        names = Names(self.pipeline.search) if names is None else names
+        before = names.search
         assert isinstance(before, Recorded)
-        watch, state = Watch(before.search), self.pipeline.begin(1)
+        watch, state = Watch(before.search), self.pipeline.begin(1, names=[names])
         recorded, waits, given = [], [], []
         first_partial, free, spent, kept = None, 0.0, 0.0, 0
         for first in range(0, max(len(speech), 1), size):

@@ -218,6 +218,11 @@ def test_word_ngram_counts(files, tmp_path):
         ),
         ("ctc", ["--biasing_bonus", "0", "--catalog", "NAMES"], "biasing_bonus=0"),
         ("ctc", ["--biasing_bonus", "-1"], "biasing_bonus=-1.0 nats must be 0 or more"),
+        (
+            "ctc",
+            ["--decoding", "ctc_beam", "--catalog", "NAMES", "--beam_size", "1"],
+            "beam_size=1 has none",
+        ),
         ("transducer", ["--catalog", "NAMES"], "takes no names"),
         (
             "ctc",

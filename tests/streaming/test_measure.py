@@ -63,7 +63,7 @@ class FakePipeline:
     def clock(self):
         return self.now
 
-    def begin(self, streams):
+    def begin(self, streams, names=None):
         assert streams == 1
         return FakeState(self.search, 0)
 
