@@ -26,6 +26,8 @@ ADAPTER = {
     "num_att_plot": 0,
     "use_matplotlib": False,
 }
+#: An n-gram for stage 17 alone.
+NGRAM = ("--use_ngram", "true", "--stage", "13")
 NAMES = ("--biasing", "true", "--biasing_list_opts", "--max_count 0")
 LISTS = "data/biasing_max_count0"  # what these options make
 
@@ -51,6 +53,22 @@ LISTS = "data/biasing_max_count0"  # what these options make
             ["--biasing_techniques", "x", "--biasing_decoding", "espnet"],
             "--biasing_techniques goes with --biasing_decoding ctc_beam",
         ),
+        (
+            [*("--biasing_decoding", "espnet"), *NGRAM, "--ngram_unit", "word"],
+            "--ngram_unit word is read by --biasing_decoding ctc_beam",
+        ),
+        (
+            ["--biasing_decoding", "espnet", "--asr_args", "--decoder transducer"],
+            "ESPnet's search of transducers takes no names",
+        ),
+        (
+            ["--biasing_decoding", "espnet", "--use_streaming", "true"],
+            "streams (--use_streaming true) are searched with CTC",
+        ),
+        (
+            [*NGRAM, "--use_streaming", "true", "--ngram_unit", "token"],
+            "searched with n-grams of words",
+        ),
     ],
 )
 def test_wrong_options_stop_before_anything_is_written(
@@ -59,6 +77,32 @@ def test_wrong_options_stop_before_anything_is_written(
     result = asr_sh("--biasing", "true", *options)
     assert result.returncode == 2
     assert message in result.stderr
+    assert not (recipe / "data").exists()
+
+
+def test_a_transducer_of_the_configuration_is_told_of_before_its_training(
+    asr_sh, recipe
+):
+    (recipe / "base.yaml").write_text("decoder: transducer\n")
+    (recipe / "train.yaml").write_text("base: base.yaml\n")
+    options = ("--biasing", "true", "--asr_config", "train.yaml")
+    result = asr_sh(*options, "--biasing_decoding", "espnet")
+    assert result.returncode == 2
+    assert "transducers takes no names" in result.stderr
+    assert not (recipe / "data").exists()
+    # What needs no names of that search goes on, to what this recipe lacks.
+    allowed = ("--biasing_systems", "base", "--stage", "17", "--asr_tag", "x")
+    result = asr_sh(*options, "--biasing_decoding", "espnet", *allowed)
+    assert "run stage 11" in result.stderr
+
+
+@pytest.mark.parametrize("decoding", ["espnet", "ctc_beam"])
+def test_an_ngram_of_tokens_needs_kenlm_for_names_too(asr_sh, recipe, decoding):
+    stub = stub_python(recipe, '[ "$2" != "import kenlm" ]')
+    options = ("--biasing", "true", *NGRAM, "--python", stub)
+    result = asr_sh(*options, "--biasing_decoding", decoding)
+    assert result.returncode == 2
+    assert f"{decoding} with an n-gram of tokens needs the Python" in result.stderr
     assert not (recipe / "data").exists()
 
 
@@ -140,6 +184,38 @@ def test_what_each_system_is_decoded_with(asr_sh, recipe, with_data, decoding):
         options = options.replace("LISTS", lists).replace("ADAPTER", adapter)
         assert call.endswith(f"/output.1 {options} --beam_size 4"), system
         assert f"exp/asr_x/names/{system}/test" in call
+
+
+def test_names_are_streamed_where_the_recipe_streams(asr_sh, recipe, with_data):
+    folder = recipe / "exp/asr_x"
+    folder.mkdir(parents=True)
+    (folder / "valid.loss.ave.pth").touch()
+    (recipe / "data/biasing").mkdir()
+    (recipe / "data/biasing/test.5.0.tsv").touch()
+    stub = stub_python(recipe, 'echo "$*" >>calls')
+    options = (
+        *("--stage", "17", "--stop_stage", "17", "--biasing", "true", "--python", stub),
+        *("--biasing_sizes", "5", "--biasing_without", "", "--asr_tag", "x"),
+        *("--inference_nj", "1", "--use_streaming", "true"),
+        *("--use_ngram", "true", "--ngram_unit", "word", "--inference_ngram", "3.arpa"),
+        *("--biasing_args", "--sim_chunk_length 2560"),
+    )
+    (folder / "config.yaml").write_text("encoder: conformer\n")
+    result = asr_sh(*options)
+    assert result.returncode == 2
+    assert "names are streamed with encoder dynlook_conformer" in result.stderr
+    assert not (recipe / "calls").exists()
+    (folder / "config.yaml").write_text("encoder: dynlook_conformer\n")
+    asr_sh(*options, check=True)
+    base, techniques = (recipe / "calls").read_text().splitlines()
+    end = "--decoding beam --word_ngram exp/ngram_word/3.arpa --sim_chunk_length 2560"
+    for call in (base, techniques):
+        assert "espnet_dynlook.bin.asr_inference_streaming " in call
+        assert call.endswith(end)
+    assert "--biasing_lists data/biasing/test.5.0.tsv" in techniques
+    made = {path.name for path in folder.iterdir() if path.is_dir()}
+    tag = "names_ctc_beam_sim_chunk_length2560_streaming_ngram_ngram_word_3"
+    assert made == {f"{tag}_asr_model_valid.loss.ave"}
 
 
 def test_results_of_different_options_are_in_different_folders(

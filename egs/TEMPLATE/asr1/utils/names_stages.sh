@@ -13,6 +13,53 @@ names_systems() {
     fi
 }
 
+# asr_decoder: the decoder of the model, or of the one that stage 11 would train.
+asr_decoder() {
+    if [ -e "${asr_exp}/config.yaml" ]; then
+        awk '$1 == "decoder:" { print $2; exit }' "${asr_exp}/config.yaml"
+    elif [[ " ${asr_args} " =~ \ --decoder[=\ ]+([a-z_]+) ]]; then
+        echo "${BASH_REMATCH[1]}"
+    elif [ -n "${asr_config}" ]; then
+        # shellcheck disable=SC2086
+        ${python} -c 'import sys; from espnet_dynlook import config
+print(config.resolve(sys.argv[1]).get("decoder"))' "${asr_config}"
+    fi
+}
+
+# _check_names_decoding: whether stage 17 can decode as it is asked to.
+_check_names_decoding() {
+    local way="--biasing_decoding ${biasing_decoding}"
+    if "${use_streaming}"; then
+        [ "${biasing_decoding}" != espnet ] ||
+            die "${way}: streams (--use_streaming true) are searched with CTC or as" \
+                "transducers: ctc_beam or ctc_greedy"
+        ! "${use_ngram}" || [ "${biasing_decoding}" = ctc_greedy ] ||
+            [ "${ngram_unit}" = word ] ||
+            die "--ngram_unit token: streams (--use_streaming true) are searched with" \
+                "n-grams of words: give --ngram_unit word, or --use_ngram false"
+    fi
+    if "${use_ngram}" && [ "${biasing_decoding}" != ctc_greedy ]; then
+        [ "${biasing_decoding}" != espnet ] || [ "${ngram_unit}" = token ] ||
+            die "--ngram_unit word is read by --biasing_decoding ctc_beam, not by" \
+                "espnet, which reads --ngram_unit token"
+        # shellcheck disable=SC2086
+        [ "${ngram_unit}" = word ] ||
+            [[ "${biasing_decoding},${inference_ngram}" = ctc_beam,*.arpa ]] ||
+            ${python} -c "import kenlm" 2>/dev/null ||
+            die "${way} with an n-gram of tokens needs the Python package kenlm: pip" \
+                "install kenlm, or set --use_ngram false"
+    fi
+    if [ "${biasing_decoding}" = espnet ] && [ "$(asr_decoder)" = transducer ]; then
+        case " $(names_systems) " in
+            *" techniques "* | *" both "*)
+                die "${way}: ESPnet's search of transducers takes no names: give" \
+                    "--biasing_systems \"base adapter\", or --biasing_decoding ctc_beam" \
+                    "for the CTC head"
+                ;;
+        esac
+    fi
+}
+
 # check_names_options: stop before hours of work for what stage 17 would refuse.
 check_names_options() {
     local word known
@@ -50,6 +97,8 @@ check_names_options() {
     for word in adapter_config biasing_techniques; do
         [ -z "${!word}" ] || [ -e "${!word}" ] || die "--${word} ${!word}: no such file"
     done
+    "${skip_eval}" || ! in_range 17 || [[ " ${skip_stages} " == *" 17 "* ]] ||
+        _check_names_decoding
 }
 
 # _names_lists: the lists of a set and seed, such as 100 and 100.without.
@@ -121,6 +170,7 @@ names_folder() {
         return 0
     fi
     tag="names_${biasing_decoding}$(short_tag_of "${biasing_args}")"
+    ! "${use_streaming}" || tag+=_streaming
     lists=$(basename "${biasing_dir}")
     [ "${lists}" = biasing ] || tag+="_${lists#biasing_}"
     [ -z "${biasing_techniques}" ] ||
@@ -145,6 +195,9 @@ names_folder() {
 # _system_options SYSTEM: system_options, what it adds to the command line.
 _system_options() {
     system_options=(--decoding "${biasing_decoding}")
+    if "${use_streaming}" && [ "${biasing_decoding}" = ctc_beam ]; then
+        system_options=(--decoding beam) # as the streaming command calls it
+    fi
     if [ "${biasing_decoding}" = espnet ] && "${use_lm}"; then
         system_options+=(--lm_train_config "${lm_exp}/config.yaml"
             --lm_file "${lm_exp}/${inference_lm}")
@@ -172,9 +225,16 @@ _system_options() {
 }
 
 stage_17() {
-    local folder system dset seed name system_options lists use_streaming=false
+    local folder system dset seed name system_options lists encoder
     folder=$(names_folder)
     name_asr_model
+    if "${use_streaming}"; then
+        encoder=$(awk '$1 == "encoder:" { print $2; exit }' "${asr_exp}/config.yaml")
+        [[ "${encoder}" = dynlook_* ]] ||
+            die "--use_streaming true: names are streamed with encoder dynlook_conformer" \
+                "or dynlook_transformer, and ${asr_exp} has ${encoder}: give" \
+                "--use_streaming false"
+    fi
     write_run_script "${folder}" 17
     for system in $(names_systems); do
         _system_options "${system}"
