@@ -204,6 +204,31 @@ def sources(
     return find, pool
 
 
+def say_sources(args: argparse.Namespace, size: int) -> None:
+    """Print where true phrases come from, and what distractors are drawn from.
+
+    Args:
+        args: The options of this command.
+        size: Of the pool of distractors.
+    """
+    if args.max_count is not None:
+        rare = f"that training says {args.max_count} times at most"
+    else:
+        rare = f"that are none of the {args.common_words} commonest of training"
+    if args.phrases:
+        true, pool = f"phrases of {args.phrases}", "the same phrases"
+    elif args.cased_text:
+        counted = f" {rare}" if args.max_count is not None else ""
+        true = f"names by their capitals in {args.cased_text}{counted}"
+        pool = "the same names"
+    elif args.common:
+        true, pool = f"words that are not in {args.common}", "such words of the set"
+    else:
+        true, pool = f"words {rare}", "such words of training and of the set"
+    pool = " and ".join(args.pool) or pool
+    print(f"true: {true}; distractors: {pool} ({size} phrases)")
+
+
 def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
     """Make the lists that the command line asks for.
 
@@ -213,6 +238,7 @@ def prepare(args: argparse.Namespace) -> dict[str, BiasingList]:
     check(args)
     texts = read_text(args.text)
     find, pool = sources(args, texts)
+    say_sources(args, len(pool))
     return make_lists(texts, find, pool, args.distractors, args.seed, args.without_true)
 
 

@@ -260,6 +260,8 @@ def score(args: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             raise DataError([f"{path}: no such file of lists"])
     lists = [read_references(path, args.ignore_case) for path in args.lists]
     for path, one in zip(args.lists, lists, strict=True):
+        if not any(x.phrases for x in one.values()):
+            raise DataError([f"--lists {path}: no phrase in any list"])
         if {u: x.text for u, x in one.items()} != {
             u: x.text for u, x in lists[0].items()
         }:

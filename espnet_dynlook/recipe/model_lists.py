@@ -35,8 +35,8 @@ def read_model_lists(
         paths: Of the files.
 
     Raises:
-        ConfigError: a file is missing or faulty, has no list of an utterance, or says
-            something else than the data.
+        ConfigError: a file is missing or faulty, has no list of an utterance or
+            nothing but empty ones, or says something else than the data.
     """
     utts, paths = list(utts), list(dict.fromkeys(paths))
     spelling = Spelling(trained.model.token_list)
@@ -49,6 +49,11 @@ def read_model_lists(
             if missing:
                 raise ConfigError(f"{path}: no list of {missing[0]}")
             lists = {utt: lists[utt] for utt in utts}
+            if not any(one.phrases for one in lists.values()):
+                raise ConfigError(
+                    f"{path}: no phrase in any list of these utterances: nothing could "
+                    "be found of it"
+                )
             for utt, one in lists.items():
                 for phrase in one.phrases:
                     places.setdefault(phrase, f"{path}, {utt}")

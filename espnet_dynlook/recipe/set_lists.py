@@ -27,6 +27,7 @@ from espnet_dynlook.recipe.biasing_lists import (
     get_parser,
     make_lists,
     read_phrases,
+    say_sources,
     sources,
     spelled_like,
     spelling_of,
@@ -42,7 +43,7 @@ def published(path: str, texts: Mapping[str, str]) -> Lists:
     """Return published lists of the utterances of a set, in their order and spelling.
 
     Raises:
-        DataError: An utterance has no list, or another text there.
+        DataError: An utterance has no list, or another text there; or all are empty.
         ListError: The file is faulty.
     """
     try:
@@ -57,6 +58,8 @@ def published(path: str, texts: Mapping[str, str]) -> Lists:
         for utt, text in texts.items()
         if utt in found and found[utt].text != spelling(text)
     ]
+    if not faults and not any(one.phrases for one in found.values()):
+        faults = [f"--published {path}: no phrase in any list of these utterances"]
     if faults:
         raise DataError(faults)
     return {utt: found[utt] for utt in texts}
@@ -117,6 +120,7 @@ def prepare(args: argparse.Namespace) -> Lists:
     check(args)
     texts = read_text(args.text)
     find, pool = sources(args, texts)
+    say_sources(args, len(pool))
     return _draw(args, texts, find, pool)
 
 
@@ -133,6 +137,7 @@ def _from_published(args: argparse.Namespace) -> Lists:
     texts = read_text(args.text)
     given = published(args.published, texts)
     if args.seed == 0 and size_of(given) == args.distractors:
+        print(f"lists as they are published in {args.published}")
         return without_true(given) if args.without_true else given
     texts = {utt: one.text for utt, one in given.items()}
     true = {one.text: set(one.true) for one in given.values()}
@@ -140,6 +145,11 @@ def _from_published(args: argparse.Namespace) -> Lists:
     if args.pool:
         more = (phrase for path in args.pool for phrase in read_phrases(path))
         pool = spelled_like(more, texts.values())
+    source = " and ".join(args.pool) or args.published
+    print(
+        f"true: as published in {args.published}; distractors: {source} "
+        f"({len(pool)} phrases)"
+    )
     return _draw(args, texts, true.__getitem__, pool)
 
 

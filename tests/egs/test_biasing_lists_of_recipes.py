@@ -32,7 +32,16 @@ def table(path, entries):
 def make(tmp_path):
     """Return a function that runs a recipe's script as the driver does."""
 
-    def start(recipe, *options, name="test", number=3, texts=TEXTS, data="", code=0):
+    def start(
+        recipe,
+        *options,
+        name="test",
+        number=3,
+        texts=TEXTS,
+        data="",
+        code=0,
+        data_opts="",
+    ):
         for link in ("local", "path.sh", "utils"):
             if not (tmp_path / link).exists():
                 (tmp_path / link).symlink_to(EGS / recipe / "asr1" / link)
@@ -46,12 +55,14 @@ def make(tmp_path):
                 *options,
             ],
             cwd=tmp_path,
-            env=os.environ | {"DYNLOOK_DATA": str(data), "python": sys.executable},
+            env=os.environ
+            | {"DYNLOOK_DATA": str(data), "python": sys.executable}
+            | {"local_data_opts": data_opts},
             capture_output=True,
             text=True,
         )
         assert done.returncode == code, done.stderr
-        start.err = done.stderr
+        start.out, start.err = done.stdout, done.stderr
         return read_lists(output) if code == 0 else None
 
     return start
@@ -139,6 +150,28 @@ def test_pooled_takes_the_lists_of_each_corpus(make, tmp_path, name, kind, file)
     given = published(tmp_path / "speech" / file, {"a-1": ["STEELS"]})
     options = ("--kind", kind, f"--lists={tmp_path / 'speech'}")
     assert make("pooled", *options, name=name) == given
+
+
+@pytest.mark.parametrize("equals", [" ", "="])
+def test_pooled_looks_for_lists_where_its_data_came_from(make, tmp_path, equals):
+    file = "arctic_kathleen/biasing_names.test.tsv"
+    given = published(tmp_path / "speech" / file, {"a-1": ["STEELS"]})
+    options = {"data_opts": f"--seed 2 --speech{equals}{tmp_path / 'speech'} --x 1"}
+    assert make("pooled", name="test_kathleen", **options) == given
+    assert f"published in {tmp_path / 'speech' / file}" in make.out
+    # What is said of the lists goes before.
+    other = published(tmp_path / "own" / file, {"a-2": ["CAT"]})
+    own = f"--lists={tmp_path / 'own'}"
+    assert make("pooled", own, name="test_kathleen", **options) == other
+
+
+@pytest.mark.parametrize("recipe", ["pooled", "librispeech"])
+def test_a_folder_without_any_list_is_refused(make, tmp_path, recipe):
+    (tmp_path / "nothing").mkdir()
+    make(recipe, f"--lists={tmp_path / 'nothing'}", name="test_other", code=1)
+    assert f"--lists {tmp_path / 'nothing'}: " in make.err
+    if recipe == "pooled":  # a default may be without
+        assert make(recipe, name="test_other", data=tmp_path / "nothing")
 
 
 def test_held_out_names_of_pooled_have_names_for_distractors(make, tmp_path):

@@ -178,3 +178,8 @@ def test_real_lists_score_their_own_texts_without_error(dynlook_data, tmp_path):
     assert system["rates"]["F1"] == 1 and system["rates"]["WER"] == 0
     assert system["counts"]["entities"]["reference"] == 191
     assert system["counts"]["entities"]["false_insertions"] == 0
+
+
+def test_lists_without_a_phrase_are_no_lists(run):
+    empty = {utt: BiasingList(one.text, (), ()) for utt, one in LISTS.items()}
+    assert "lists0.tsv: no phrase in any list" in run({"a": [SYSTEM]}, lists=(empty,))

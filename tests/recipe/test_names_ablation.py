@@ -6,7 +6,7 @@ import pytest
 import yaml
 from named_set import PHRASES, in_capitals, write_named_set
 
-from espnet_dynlook.biasing.lists import BiasingList
+from espnet_dynlook.biasing.lists import BiasingList, format_lists
 from espnet_dynlook.recipe import names_ablation
 from espnet_dynlook.search.techniques import Techniques
 
@@ -100,6 +100,15 @@ def test_the_case_of_lists_does_not_matter_to_the_ablation(made):
     assert names_ablation.main([*options, *lists]) == 0
     found = json.loads((named.root / "table.json").read_text())["lists"]
     assert found["high"] == found["low"]
+
+
+def test_lists_without_a_phrase_are_refused(made, capsys):
+    named, options = made
+    lists = {utt: BiasingList("ab c", (), ()) for utt in named.samples}
+    empty = named.root / "empty.tsv"
+    empty.write_text(format_lists(lists))
+    assert names_ablation.main([*options, "--lists", f"none={empty}"]) == 1
+    assert f"{empty}: no phrase in any list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -122,12 +122,17 @@ def test_skipped_stages_are_those_of_their_kind(asr_sh, recipe, with_data):
 
 def test_a_recipes_own_script_makes_the_lists(asr_sh, recipe, with_data):
     script = recipe / "local/biasing_lists.sh"
-    script.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$*" >>calls\n')
+    script.write_text(
+        '#!/usr/bin/env bash\nprintf "%s\\n" "$*" >>calls\n'
+        'echo "${local_data_opts}" >data_opts\n'
+    )
     script.chmod(0o755)
     options = ("--biasing_sizes", "5", "--biasing_without", "7")
     options += ("--biasing_seeds", "0 3", "--biasing_sets", "valid test")
+    options += ("--local_data_opts", "--speech /some/where")
     asr_sh("--stage", "15", "--stop_stage", "15", *NAMES, *options, check=True)
     calls = (recipe / "calls").read_text().splitlines()
+    assert (recipe / "data_opts").read_text() == "--speech /some/where\n"
     assert len(calls) == 8
     assert calls[3] == (
         "--text dump/raw/valid/text --train_text data/train/text --distractors 7 "

@@ -135,6 +135,37 @@ def test_published_lists_of_another_set_are_refused(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_published_lists_without_a_phrase_are_refused(tmp_path, capsys):
+    path = tmp_path / "lists.tsv"
+    path.write_text(format_lists({u: BiasingList(t, (), ()) for u, t in TEXTS.items()}))
+    assert run(tmp_path, 0, "--published", str(path)) == 1
+    assert f"--published {path}: no phrase in any list" in capsys.readouterr().err
+
+
+def test_what_lists_are_made_of_is_said(tmp_path, capsys):
+    phrases, pool = tmp_path / "phrases", tmp_path / "pool"
+    phrases.write_text("York\nCat\nP\n")
+    pool.write_text("K\nL\nM\n")
+    rare = "true: words that training says 1 times at most; distractors: "
+    run(tmp_path, 1, *by_frequency(tmp_path))
+    said = capsys.readouterr().out
+    assert f"{rare}such words of training and of the set (14 phrases)\n" in said
+    for options, message in (
+        ((), f"phrases of {phrases}; distractors: the same phrases (3 phrases)"),
+        (("--pool", str(pool)), f"distractors: {pool} (3 phrases)"),
+    ):
+        run(tmp_path, 1, "--phrases", str(phrases), *options)
+        assert message in capsys.readouterr().out
+    path = tmp_path / "lists.tsv"
+    path.write_text(
+        format_lists({u: BiasingList(t, (), ("P", "Q")) for u, t in TEXTS.items()})
+    )
+    run(tmp_path, 2, "--published", str(path))
+    assert f"lists as they are published in {path}" in capsys.readouterr().out
+    run(tmp_path, 1, "--published", str(path))
+    assert f"distractors: {path} (2 phrases)" in capsys.readouterr().out
+
+
 def test_options_that_say_nothing_are_refused(tmp_path, capsys):
     assert run(tmp_path, 1) == 1
     assert "what is true is not said" in capsys.readouterr().err

@@ -24,6 +24,12 @@ read_list_options() {
     }
 }
 
+# data_option NAME: what --NAME is in the options of local/data.sh, which the driver
+# hands on as local_data_opts: where data came from, its lists may be, too.
+data_option() {
+    [[ ! " ${local_data_opts:-} " =~ " --$1"[\ =]+([^\ ]+) ]] || echo "${BASH_REMATCH[1]}"
+}
+
 # make_set_lists OPTION...: make the lists; where the user says what is true, without
 # the options of the recipe.
 make_set_lists() {

@@ -124,7 +124,8 @@ stage_15() {
                     --output "${biasing_dir}/${dset}.${name}.${seed}.tsv")
                 [[ "${name}" != *.without ]] || options+=(--without_true)
                 # shellcheck disable=SC2086
-                python="${python}" "${command[@]}" "${options[@]}" ${biasing_list_opts}
+                python="${python}" local_data_opts="${local_data_opts}" \
+                    "${command[@]}" "${options[@]}" ${biasing_list_opts}
             done
         done
     done

@@ -15,9 +15,11 @@ set -euo pipefail
 # shellcheck source=/dev/null
 . utils/list_options.sh
 
-lists=${DYNLOOK_DATA:+${DYNLOOK_DATA}/lists}
+lists=""
 own_options="lists"
 read_list_options "$@"
+given=${lists}
+lists=${lists:-${DYNLOOK_DATA:+${DYNLOOK_DATA}/lists}}
 [ -z "${lists}" ] || [ -d "${lists}" ] ||
     { echo "$0: --lists ${lists}: no such folder" >&2; exit 1; }
 
@@ -32,6 +34,11 @@ find_list() {
 published=$(find_list ref "${set_name//_/-}.biasing_100.tsv")
 common=$(find_list words common_words_5k.txt)
 rare=$(find_list words all_rare_words.txt)
+if [ -n "${given}" ] && [ -z "${published}${common}" ]; then
+    echo "$0: --lists ${given}: it has neither lists of ${set_name} nor" \
+        "common_words_5k.txt (of the benchmark: words/ and ref/, or fbai_*)" >&2
+    exit 1
+fi
 
 options=()
 if [ -n "${published}" ]; then

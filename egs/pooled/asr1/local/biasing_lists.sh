@@ -3,7 +3,8 @@
 #
 #   --kind KIND   names (the default) or words
 #   --lists DIR   the folder of the three corpora, whose own lists of the test sets are
-#                 taken where they are (default: $DYNLOOK_DATA):
+#                 taken where they are (default: --speech of --local_data_opts, else
+#                 $DYNLOOK_DATA):
 #                 LibriSpeech/test-other.biasing_100.tsv,
 #                 so762_adults/biasing_100.test.tsv, and of kathleen
 #                 arctic_kathleen/biasing_names.test.tsv or, of kind words,
@@ -17,11 +18,25 @@ set -euo pipefail
 # shellcheck source=/dev/null
 . utils/list_options.sh
 
-kind=names lists=${DYNLOOK_DATA:-}
+kind=names lists=""
 own_options="kind lists"
 read_list_options "$@"
 [[ "${kind}" == names || "${kind}" == words ]] ||
     { echo "$0: --kind ${kind}: must be names or words" >&2; exit 2; }
+
+of_corpora="LibriSpeech/test-other.biasing_100.tsv so762_adults/biasing_100.test.tsv
+    arctic_kathleen/biasing_names.test.tsv arctic_kathleen/biasing_100.test.tsv"
+if [ -n "${lists}" ]; then
+    found=""
+    for path in ${of_corpora}; do found+=$(ls "${lists}/${path}" 2>/dev/null || true); done
+    # shellcheck disable=SC2086  # several paths
+    [ -n "${found}" ] || {
+        echo "$0: --lists ${lists}: none of the corpora's lists is there:" ${of_corpora} >&2
+        exit 1
+    }
+fi
+lists=${lists:-$(data_option speech)}
+lists=${lists:-${DYNLOOK_DATA:-}}
 
 published=""
 case "${set_name}-${kind}" in
