@@ -13,6 +13,7 @@ request, which is not in ours; pyctcdecode reads its hotwords anew in every requ
     python benchmarks/ctc_search.py                       # ours alone
     python benchmarks/ctc_search.py --others others/bin/python --lm made_up
     python benchmarks/ctc_search.py --posteriors diffuse --beams 10 50 200
+    python benchmarks/ctc_search.py --names 0 1000 10000 --weights 1 1000
     python benchmarks/ctc_search.py --log_probs a.npy --token_list tokens.txt
 """
 
@@ -74,6 +75,11 @@ def write_lm(path, words, seed):
     lines += [f"{-draw.uniform(0.5, 2.0):.4f}\t{a} {b}" for a, b in sorted(pairs)]
     path.write_text("\n".join([*lines, "", "\\end\\", ""]), encoding="utf-8")
     return path
+
+
+def weighted(phrases, number):
+    """Return phrases with so many different weights, evenly from 0.5 to 1.5."""
+    return [(text, 0.5 + (n % number + 0.5) / number) for n, text in enumerate(phrases)]
 
 
 class Other:
@@ -138,6 +144,13 @@ def main(cmd=None):
     parser.add_argument(
         "--names", type=int, nargs="+", default=[0, 100, 1000, 10000, 50000]
     )
+    parser.add_argument(
+        "--weights",
+        type=int,
+        nargs="+",
+        default=[1],
+        help="so many different ones have the names, from 0.5 up to 1.5; ours alone",
+    )
     parser.add_argument("--lm", help="ARPA or KenLM's binary of words; or made_up")
     parser.add_argument("--words", type=int, default=1000, help="of the made-up n-gram")
     parser.add_argument("--others", help="a Python that has pyctcdecode, flashlight")
@@ -184,33 +197,34 @@ def compare(args, folder):
         "words": words if lm_file else [],
     }
     print(
-        "| beam | names | system | graph, once (ms) | search (ms) | to ours "
+        "| beam | names | weights | system | graph, once (ms) | search (ms) | to ours "
         "| as without names |"
     )
-    print("|---:|---:|---|---:|---:|---:|---:|")
+    print("|---:|---:|---:|---|---:|---:|---:|---:|")
     tokenizer = CharTokenizer(tokens)
     for beam in args.beams:
         search = CTCBeamSearch(tokens, beam, lm)
         contenders, missing = {}, set()
         for size in args.names:
             phrases = [name.upper() for name in names(size, args.seed)]
-            catalog = Catalog(phrases, tokenizer)
-            contenders["ours", size] = Ours(search, rows, catalog)
+            for number in args.weights:
+                catalog = Catalog(weighted(phrases, number), tokenizer)
+                contenders["ours", size, number] = Ours(search, rows, catalog)
             if process is not None and size <= args.most_names:
                 for system in OTHERS:
                     own = {"system": system, "beam": beam, "names": phrases}
-                    contenders[system, size] = Other(process, request | own)
+                    contenders[system, size, 1] = Other(process, request | own)
         found = measure(contenders, args.turns)
-        for (system, size), (took, said) in found.items():
+        for (system, size, number), (took, said) in found.items():
             if took is None:
                 missing.add(f"{system}, {size} names: {said}")
                 continue
-            ours = found["ours", size][0]
-            least = found.get((system, min(args.names)), (None, ""))[0]
-            graph = getattr(contenders[system, size], "graph", None)
+            ours = found["ours", size, args.weights[0]][0]
+            least = found[system, min(args.names), number][0]
+            graph = getattr(contenders[system, size, number], "graph", None)
             once = "" if graph is None else f"{1000 * graph:.1f}"
             print(
-                f"| {beam} | {size} | {system} | {once} | {1000 * took:.1f} "
+                f"| {beam} | {size} | {number} | {system} | {once} | {1000 * took:.1f} "
                 f"| {took / ours:.2f} | {took / least:.2f} |"
             )
         for line in sorted(missing):

@@ -297,6 +297,7 @@ def compare(args, folder):
         options["word_ngram_weight"],
         options["word_insertion"],
         options["word_unknown"],
+        unknown_length=options.get("word_unknown_length", 0.0),
     )
     techniques = read_techniques(args.techniques)
     systems = {

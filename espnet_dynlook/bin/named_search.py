@@ -38,6 +38,7 @@ class CTCDecoding:
             nats.
         word_unknown: Added for every word that the n-gram of words does not know, in
             nats.
+        word_unknown_length: Added for each character of such a word, in nats.
     """
 
     techniques: Techniques = Techniques()  # noqa: RUF009 (it is a frozen value)
@@ -47,6 +48,7 @@ class CTCDecoding:
     token_ngram_weight: float = 0.9
     word_insertion: float = 0.0
     word_unknown: float = NgramLM.unknown
+    word_unknown_length: float = NgramLM.unknown_length
 
     def build(self, model: Any, beam_size: int) -> BiasedDecoder:
         """Return the decoder of a model.
@@ -92,6 +94,7 @@ class CTCDecoding:
                 self.word_ngram_weight,
                 self.word_insertion,
                 self.word_unknown,
+                unknown_length=self.word_unknown_length,
             )
         if self.token_ngram:
             return NgramLM(

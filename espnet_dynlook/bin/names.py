@@ -17,7 +17,7 @@ from espnet_dynlook.search.techniques import Techniques
 
 #: In place of a file of techniques: none of them.
 NONE = "none"
-_OF_WORDS = ("word_ngram_weight", "word_unknown")
+_OF_WORDS = ("word_ngram_weight", "word_unknown", "word_unknown_length")
 _OF_NGRAM = ("word_ngram", "word_insertion", *_OF_WORDS)
 _OF_CTC_BEAM = ("techniques", *_OF_NGRAM)
 #: What this adds to the options of a command, but for ``--biasing_bonus``.
@@ -78,6 +78,12 @@ def add_options(
         type=float,
         help="for each word that the n-gram does not know, in nats; -10 if not given",
     )
+    group.add_argument(
+        "--word_unknown_length",
+        type=float,
+        help="for each character of such a word, in nats; 0 if not given; below 0, "
+        "known words do not run together in an unknown one",
+    )
 
 
 def check(args: argparse.Namespace, search: str = "ctc_beam") -> None:
@@ -126,11 +132,13 @@ def check(args: argparse.Namespace, search: str = "ctc_beam") -> None:
             f"--word_insertion {args.word_insertion:g} goes with an n-gram, and there "
             "is none: give --word_ngram"
         )
-    if args.word_ngram and args.word_ngram_weight == 0 and args.word_unknown:
-        faults.append(
-            f"--word_unknown {args.word_unknown:g} has no effect with "
-            "--word_ngram_weight 0, which it is multiplied by"
-        )
+    for name in ("word_unknown", "word_unknown_length"):
+        value = getattr(args, name)
+        if args.word_ngram and args.word_ngram_weight == 0 and value:
+            faults.append(
+                f"--{name} {value:g} has no effect with --word_ngram_weight 0, which "
+                "it is multiplied by"
+            )
     lists = args.catalog or args.biasing_lists
     if args.strict_names and not lists:
         faults.append("--strict_names goes with --catalog or --biasing_lists")

@@ -22,6 +22,7 @@ _OF_LM = {
     "lm_weight": "weight",
     "word_insertion": "word_insertion",
     "word_unknown": "unknown",
+    "word_unknown_length": "unknown_length",
 }
 
 
@@ -62,6 +63,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=float,
         help="with --lm: for each word that it does not know, in nats; "
         f"{NgramLM.unknown:g} if not given",
+    )
+    group.add_argument(
+        "--word_unknown_length",
+        type=float,
+        help="with --lm: for each character of such a word, in nats; 0 if not given",
     )
 
 

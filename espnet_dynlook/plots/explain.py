@@ -225,6 +225,13 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="NATS",
         help=f"for each word that it does not know (default: {NgramLM.unknown:g})",
     )
+    group.add_argument(
+        "--word_unknown_length",
+        type=float,
+        default=NgramLM.unknown_length,
+        metavar="NATS",
+        help="for each character of such a word (default: 0)",
+    )
     add_output(parser)
     return parser
 
@@ -255,6 +262,7 @@ def explained(args: argparse.Namespace, heard: Heard) -> tuple[Explanation, Utte
                 args.word_ngram_weight,
                 args.word_insertion,
                 args.word_unknown,
+                unknown_length=args.word_unknown_length,
             )
         decoder = BiasedDecoder(
             _tokens_of(heard), args.beam_size, lm, Techniques.from_mapping(keys)

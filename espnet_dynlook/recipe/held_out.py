@@ -138,6 +138,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--word_ngram_weight", type=float, default=0.5)
     add("--word_insertion", type=float, default=0.0, help="for each word, in nats")
     add("--word_unknown", type=float, default=NgramLM.unknown, help="for unknown words")
+    add("--word_unknown_length", type=float, default=0.0, help="for their characters")
     add("--beam_size", type=int, default=20)
 
 
@@ -161,7 +162,11 @@ def load_model(args: argparse.Namespace) -> tuple[CTCModel, NgramLM | None]:
     if args.word_ngram:
         model = load_ngram(args.word_ngram)
         lm = NgramLM(
-            model, args.word_ngram_weight, args.word_insertion, args.word_unknown
+            model,
+            args.word_ngram_weight,
+            args.word_insertion,
+            args.word_unknown,
+            unknown_length=args.word_unknown_length,
         )
     adapter = files if all(files) else None
     return CTCModel(args.asr_train_config, args.asr_model_file, adapter), lm

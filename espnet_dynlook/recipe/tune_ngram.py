@@ -2,9 +2,10 @@ r"""Tune how much an n-gram of words counts in the CTC beam search, on held-out 
 
 Posteriors are computed once, and decoded without names under every combination of a
 weight, a bonus for each word, and what is added for a word that the n-gram does not
-know. These go together: all unknown words are one to the n-gram, so with too large a
-weight words run into one unknown word, and a bonus keeps them apart. The best one has
-the lowest WER. Command::
+know, and for each of its characters. These go together: all unknown words are one to
+the n-gram, so with too large a weight words run into one unknown word; a bonus keeps
+them apart, and so does a cost that grows with the unknown word. The best one has the
+lowest WER. Command::
 
     python -m espnet_dynlook.recipe.tune_ngram \
         --data dump/raw/tune/wav.scp,speech,sound --text data/tune/text \
@@ -13,7 +14,8 @@ the lowest WER. Command::
         --word_ngram exp/ngram_word/3gram.arpa --output conf/ngram.yaml
 
 The file that it writes holds options of ``asr_inference``; the other commands on names
-take them as ``--word_ngram_weight``, ``--word_insertion`` and ``--word_unknown``.
+take them as ``--word_ngram_weight``, ``--word_insertion``, ``--word_unknown`` and
+``--word_unknown_length``.
 """
 
 import argparse
@@ -92,9 +94,14 @@ def grid_of(args: argparse.Namespace, model: NgramModel) -> list[NgramLM]:
     Raises:
         ConfigError: a value is out of its range.
     """
-    values = itertools.product(args.weights, args.insertions, args.unknown)
+    values = itertools.product(
+        args.weights, args.insertions, args.unknown, args.unknown_length
+    )
     try:
-        return [NgramLM(model, *each) for each in values]
+        return [
+            NgramLM(model, weight, insertion, unknown, unknown_length=length)
+            for weight, insertion, unknown, length in values
+        ]
     except ValueError as error:
         raise config.ConfigError(str(error)) from None
 
@@ -107,6 +114,7 @@ def options_of(trial: Trial) -> dict[str, float]:
         "word_ngram_weight": trial.lm.weight,
         "word_insertion": trial.lm.word_insertion,
         "word_unknown": trial.lm.unknown,
+        "word_unknown_length": trial.lm.unknown_length,
     }
 
 
@@ -116,10 +124,18 @@ def report(trials: Sequence[Trial], best: Trial) -> str:
     for one in trials:
         found = [f"{value:g}" for value in options_of(one).values()]
         rows.append(
-            [*(found or ["-"] * 3), f"{one.wer:.2f}", "best" if one is best else ""]
+            [*(found or ["-"] * 4), f"{one.wer:.2f}", "best" if one is best else ""]
         )
     return markdown_table(
-        ["weight", "for each word", "for unknown ones", "WER (%)", ""], rows
+        [
+            "weight",
+            "for each word",
+            "for unknown ones",
+            "for each of their characters",
+            "WER (%)",
+            "",
+        ],
+        rows,
     )
 
 
@@ -136,6 +152,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--weights", type=float, nargs="+", default=[0.15, 0.3, 0.5])
     add("--insertions", type=float, nargs="+", default=[0.0, 1.5, 3.0, 4.5])
     add("--unknown", type=float, nargs="+", default=[-10.0, -5.0])
+    add("--unknown_length", type=float, nargs="+", default=[0.0, -1.0])
     add("--output", required=True, help="YAML file of options of asr_inference")
     add("--report", help="Markdown file of all that was tried")
     return parser

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.lexicon import in_cmu_dictionary
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
 from espnet_dynlook.biasing.pronunciations import Pronouncer
 from espnet_dynlook.search import phonetic_rescoring, pronunciation_lookup
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch, Hypothesis
 from espnet_dynlook.search.ctc_beam_state import CTCBeam
 from espnet_dynlook.search.grapheme_variants import WidenedCatalog
-from espnet_dynlook.search.incremental import check_log_probs
+from espnet_dynlook.search.incremental import checked_log_probs
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.pronunciation_lookup import Lookup
 from espnet_dynlook.search.rewriting import distinct, rewritten
@@ -147,13 +148,14 @@ class BiasedDecoder:
             Hypotheses, the best first; at least one. ``parts`` has ``PARTS``.
 
         Raises:
-            ValueError: the log-probabilities are not of that shape, or have NaN, or
-                those of the phones are missing.
+            ValueError: what is given are no log-probabilities of that shape, those of
+                the phones are missing, or names get a bias, and ``beam_size`` is 1.
             MissingPackage: what says how words are said is not installed.
         """
         names = None if catalog is None or not len(catalog) else self.names(catalog)
         if names is None or not len(names.catalog):
             return [_split(one, 0.0) for one in self.search(log_probs, None, nbest)]
+        log_probs = checked_log_probs(log_probs)
         found = self.search(log_probs, names.widened.catalog)
         found = [_split(one, self._unigram(one, names)) for one in found]
         if names.widened.written:
@@ -199,9 +201,7 @@ class BiasedDecoder:
         widened = WidenedCatalog(catalog, {})
         more = None
         if variants is not None and variants.number:
-            of_words = lm is not None and lm.unit == "word"
-            knows = lm.model.knows if lm is not None and of_words else _nothing
-            widened = variants.widen(catalog, knows)
+            widened = variants.widen(catalog, self._is_word)
             more = variants.pronunciations
         between = self.search.words.between
         units = SpokenUnits(catalog, self.phone_list, between, more)
@@ -219,6 +219,12 @@ class BiasedDecoder:
         for text, entry in widened.written.items():
             weights[self._words(text)] = catalog.entries[entry].weight
         return Names(catalog, widened, units, lookup, weights, token_ids)
+
+    def _is_word(self, word: str) -> bool:
+        """Tell whether a word is known otherwise than as a variant."""
+        lm = self.search.lm
+        of_words = lm is not None and lm.unit == "word" and lm.model.knows(word)
+        return of_words or in_cmu_dictionary(word)
 
     def _words(self, text: str) -> tuple[str, ...]:
         """Return the words of a text; where nothing is between them, its letters."""
@@ -257,17 +263,13 @@ class BiasedDecoder:
                 "rescoring and lookup of techniques need phone_log_probs, of a model "
                 "with a phone head (phone_ctc_layer); or switch them off"
             )
-        check_log_probs(phone_log_probs)
+        phone_log_probs = checked_log_probs(phone_log_probs, "phone_log_probs")
         if phone_log_probs.shape[1] != len(self.phone_list):
             raise ValueError(
                 f"phone_log_probs has {phone_log_probs.shape[1]} labels for a "
                 f"phone_list of {len(self.phone_list)}"
             )
         return phone_log_probs
-
-
-def _nothing(word: str) -> bool:
-    return False
 
 
 def _split(one: Hypothesis, unigram: float) -> Hypothesis:

@@ -12,7 +12,10 @@ class Boosting:
     ``weight * w * min(slope * (max_v log p_t(v) - log p_t(s)), cap)``, w being the
     entry's own weight, if it is among the ``top`` tokens but for the blank and its
     log-probability is at least ``floor``. The entry keeps what its tokens got only if
-    it is complete at the end of a word. After the adaptive boosting of
+    it is complete at the end of a word. So a token that is more than ``weight * w *
+    cap`` nats behind the best label (3.75 by default) does not win by itself: raise the
+    entry's own weight, or the technique's. Where the best labels are at random, names
+    of a few tokens come out by chance. After the adaptive boosting of
     https://arxiv.org/abs/2210.09510; numbers and guards are our own.
 
     Attributes:

@@ -16,7 +16,6 @@ from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam_arrays import SAY_TOKENS, SAY_WORDS, Settings
 from espnet_dynlook.search.ctc_beam_language import language_of
 from espnet_dynlook.search.ctc_beam_state import CTCBeam, Final
-from espnet_dynlook.search.incremental import check_log_probs
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.token_words import TokenWords, WordSpan
 from espnet_dynlook.search.unigram_boost import UnigramBoost
@@ -148,11 +147,11 @@ class CTCBeamSearch:
             Hypotheses, the best first; at least one.
 
         Raises:
-            ValueError: ``log_probs`` is not (T, V), or has NaN.
+            ValueError: ``log_probs`` is no (T, V) of log-probabilities; or names
+                get a bias, and ``beam_size`` is 1.
             CatalogError: The catalog is strict and has phrases that these tokens
                 cannot write.
         """
-        check_log_probs(log_probs)
         return self.results(self.begin(catalog).step(log_probs), nbest)
 
     def batch(

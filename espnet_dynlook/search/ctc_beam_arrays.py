@@ -10,8 +10,9 @@ from espnet_dynlook.search.compiled import compiled
 NEVER = -math.inf
 
 # Columns of labellings (integers). Parents stand before children.
-PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES, WORD = range(10)
-NODE_INTS = 10
+PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES = range(9)
+WORD, LENGTH = 9, 10  # of the open word: hash of its letters, how many
+NODE_INTS = 11
 # Columns of labellings (numbers): language model so far, what the end of the open word
 # adds to it, and how much more that is for a word of the catalog.
 LM_SCORE, CLOSE, GAIN = range(3)
@@ -42,9 +43,10 @@ class Ngram(NamedTuple):
         links: Of each node: where it backs off to; the state behind it.
         vocabulary: Table of (hash of a word's letters, 0, word).
         tokens: Of each token: hash of its letters, what the hash before it is
-            multiplied by, its number in a model of tokens.
-        numbers: Weight, word insertion, penalty of unknown words, and how far above
-            ``<unk>`` a word of the catalog is at least; minus infinity: nowhere.
+            multiplied by, its number in a model of tokens, how many letters.
+        numbers: Weight, word insertion, penalty of unknown words and of each of their
+            letters, and how far above ``<unk>`` a word of the catalog is at least;
+            minus infinity: nowhere.
         unknown: The word ``<unk>``; -1: the model has none.
         begin: The state before the first word.
         end: The word behind the last one; -1: the model has none.
@@ -94,7 +96,10 @@ class Graph(NamedTuple):
         arcs: Table of (node, token, node behind it).
         weights: Of each node's entries.
         ends: Whether an entry ends in each node.
-        roots: The first so many nodes begin entries.
+        roots: The first so many nodes are before entries, one for each weight.
+        starts: Where the nodes behind each token as an entry's first one begin in
+            ``firsts``; (tokens + 1), for tokens up to the largest that begins one.
+        firsts: These nodes, by token and then by root.
         masks: Of each node, 64 bits of the tokens (modulo 64) that arcs have: most
             tokens are turned away without a look at the table.
     """
@@ -103,6 +108,8 @@ class Graph(NamedTuple):
     weights: np.ndarray
     ends: np.ndarray
     roots: int
+    starts: np.ndarray
+    firsts: np.ndarray
     masks: np.ndarray
 
 
@@ -178,6 +185,14 @@ def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     if not (masks[node] >> (token & 63)) & 1:
         return -1
     return find_pair(arcs, node, token)
+
+
+@compiled
+def begun(graph: Graph, token: int) -> tuple[int, int]:
+    """Return where the entries that a token begins are in ``Graph.firsts``."""
+    if token + 1 >= len(graph.starts):
+        return 0, 0
+    return graph.starts[token], graph.starts[token + 1]
 
 
 @compiled

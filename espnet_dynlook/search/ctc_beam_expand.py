@@ -28,6 +28,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     TOKEN,
     TOKENS,
     add,
+    begun,
     find_arc,
     find_node,
     put,
@@ -133,11 +134,7 @@ def extended(
     """
     counts, nodes, lms, table, pool, _, _, hyps, hyp_scores = lattice
     held, rows, scores, extras, values, entries = found
-    kinds, roots = settings.kinds, graph.roots
-    begins = np.empty((counts[TOKENS], roots), dtype=np.int64)
-    for q in range(counts[TOKENS]):
-        for root in range(roots):
-            begins[q, root] = find_arc(graph.arcs, graph.masks, root, frame.tokens[q])
+    kinds = settings.kinds
     place = np.full(counts[NODES], -1, dtype=np.int64)
     own = np.empty(held)  # the best single way into each that is kept
     for h in range(held):
@@ -166,7 +163,8 @@ def extended(
             else:
                 base = hyp_scores[h, BLANK] if again else every
             begin = used
-            while used + size + roots > len(values):
+            first, beyond = begun(graph, token) if starts else (0, 0)
+            while used + size + beyond - first > len(values):
                 values, entries = grown(values), grown(entries)
             for m in range(size):
                 entry = pool[nodes[node, FIRST] + m]
@@ -184,17 +182,14 @@ def extended(
                 entries[used, 0] = child
                 used += 1
             continued = used
-            if starts:
-                for root in range(roots):
-                    child = begins[q, root]
-                    if child < 0:
-                        continue
-                    value = base + row[token]
-                    if frame.boosts[q] > 0 and may_begin:
-                        value += frame.boosts[q] * graph.weights[child]
-                    put(values, used, (NEVER, value))
-                    entries[used, 0] = child
-                    used += 1
+            for at in range(first, beyond):
+                child = graph.firsts[at]
+                value = base + row[token]
+                if frame.boosts[q] > 0 and may_begin:
+                    value += frame.boosts[q] * graph.weights[child]
+                put(values, used, (NEVER, value))
+                entries[used, 0] = child
+                used += 1
             wanted = continued > begin or (may_begin and used > continued)
             if q >= counts[COMMON] and not wanted:
                 used = begin

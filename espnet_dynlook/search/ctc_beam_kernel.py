@@ -28,6 +28,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     HYPOTHESES,
     INSIDE,
     LABEL,
+    LENGTH,
     LM,
     LM_SCORE,
     MATCHES,
@@ -45,6 +46,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     WORD,
     WORDS,
     add,
+    begun,
     enter_node,
     put,
 )
@@ -89,13 +91,16 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
         if not asked:
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
             counts[TOKENS], counts[COMMON] = count, common
-            most = 0
+            most, new = 0, 0
             for h in range(counts[HYPOTHESES]):
                 most = max(most, nodes[lattice.hyps[h, NODE], MATCHES])
+            for q in range(count):
+                first, beyond = begun(graph, frame.tokens[q])
+                new = max(new, beyond - first)
             if (
                 counts[NODES] + beam > len(nodes)
                 or counts[EMISSIONS] + beam > len(lattice.emissions)
-                or counts[POOL] + beam * (most + graph.roots) > len(lattice.pool)
+                or counts[POOL] + beam * (most + new) > len(lattice.pool)
             ):
                 return at, GROW, match_scores
             if needs_language(settings, lattice, frame):
@@ -197,8 +202,11 @@ def enter_new(chosen, found, settings, lattice, frame):
         nodes[node, CLOSE_LM] = nodes[node, LM]  # until its word is closed
         if settings.language == SAY_WORDS:
             goes_on = kinds[token] != BEGINS and nodes[parent, OPEN] == 1
-            before = nodes[parent, WORD] if goes_on else 0
-            nodes[node, WORD] = grown_word(settings.ngram, before, token)
+            word, length = 0, 0
+            if goes_on:
+                word, length = nodes[parent, WORD], nodes[parent, LENGTH]
+            nodes[node, WORD] = grown_word(settings.ngram, word, token)
+            nodes[node, LENGTH] = length + settings.ngram.tokens[token, 3]
         for m in range(rows[c, ENTRIES]):
             pool[counts[POOL] + m] = entries[rows[c, ENTRY] + m, 0]
         counts[POOL] += rows[c, ENTRIES]

@@ -50,7 +50,8 @@ def language_of(lm: NgramLM | None, words: TokenWords) -> tuple[int, Ngram]:
     of_words = lm.unit == "word"
     if not isinstance(lm.model, ArpaModel):
         return ASK_WORDS if of_words else ASK_TOKENS, NO_NGRAM
-    numbers = (lm.weight, lm.word_insertion, lm.unknown, -math.inf)
+    penalties = (lm.unknown, lm.unknown_length)
+    numbers = (lm.weight, lm.word_insertion, *penalties, -math.inf)
     ngram = ngram_for_tokens(
         lm.model.trie, words.pieces, words.token_list, numbers, UNKNOWN, END
     )
@@ -62,7 +63,7 @@ def lifted(ngram: Ngram, unigram: UnigramBoost | None, entries: int) -> Ngram:
     if unigram is None or not entries:
         return ngram
     numbers = ngram.numbers.copy()
-    numbers[3] = unigram.lift(entries)
+    numbers[4] = unigram.lift(entries)
     return ngram._replace(numbers=numbers)
 
 

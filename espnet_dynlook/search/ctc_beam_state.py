@@ -38,7 +38,7 @@ from espnet_dynlook.search.incremental import (
     Chain,
     Token,
     chained,
-    check_log_probs,
+    checked_log_probs,
     silence_behind,
     tokens_of,
     without_first,
@@ -109,7 +109,7 @@ class CTCBeam:
         lattice.nodes[0, [LM, CLOSE_LM]] = search.settings.ngram.begin
         return cls(
             search,
-            kept_graph(catalog, search.token_list),
+            graph_for(search, catalog),
             lattice,
             np.zeros((0, 2)),
             () if lm is None or search.says else (lm.model.begin(),),
@@ -144,17 +144,17 @@ class CTCBeam:
         """Go on with log-probabilities (n, V).
 
         Raises:
-            ValueError: they are not (n, V), or have NaN.
+            ValueError: they are no log-probabilities (n, V).
         """
-        check_log_probs(frames)
-        if not len(frames):
-            return self
-        if frames.shape[1] != len(self.search.token_list):
+        if frames.dim() == 2 and frames.shape[1] != len(self.search.token_list):
             raise ValueError(
                 f"log_probs has {frames.shape[1]} labels for a token_list of "
                 f"{len(self.search.token_list)}"
             )
-        rows = frames.detach().cpu().numpy().astype(np.float64, order="C")
+        frames = checked_log_probs(frames)
+        if not len(frames):
+            return self
+        rows = frames.cpu().contiguous().numpy()
         state = self
         for at in range(0, len(rows), BLOCK):
             state = state._follow(rows[at : at + BLOCK])
@@ -176,7 +176,7 @@ class CTCBeam:
         What is not settled yet is searched for its entries, but nothing that was said
         before gets their bias.
         """
-        graph = kept_graph(catalog, self.search.token_list)
+        graph = graph_for(self.search, catalog)
         lattice, scores = rematched(
             self.lattice, graph.arrays, self.search.settings.kinds
         )
@@ -285,6 +285,24 @@ class CTCBeam:
             said=said,
             frames=self.frames + len(rows),
         )
+
+
+def graph_for(search: "CTCBeamSearch", catalog: Catalog | None) -> PhraseGraph:
+    """Return the graph of a catalog that a search can follow.
+
+    Raises:
+        CatalogError: The catalog is strict, and these tokens cannot write some phrase.
+        ValueError: The beam has no place for entries that are not complete.
+    """
+    graph = kept_graph(catalog, search.token_list)
+    biases = search.unigram is not None or search.settings.boosting[:2].min() > 0
+    if graph.size and biases and search.settings.beam == 1:
+        raise ValueError(
+            f"beam_size=1 cannot find names (the list has {graph.size}): a name that "
+            "has begun needs a place beside the best text; give beam_size=2 or more, "
+            "or no list"
+        )
+    return graph
 
 
 def _tokens(emissions: np.ndarray, probabilities: np.ndarray) -> list[Token]:

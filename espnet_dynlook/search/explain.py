@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.g2p import MissingPackage
 from espnet_dynlook.biasing.phones import Pronunciation
 from espnet_dynlook.search.biased_decoder import PARTS, BiasedDecoder
 from espnet_dynlook.search.ctc_beam import Hypothesis
@@ -16,6 +17,7 @@ from espnet_dynlook.search.explain_facts import (
     token_facts,
 )
 from espnet_dynlook.search.greedy import best_path
+from espnet_dynlook.search.phone_alignment import Way
 from espnet_dynlook.search.spotting import Spotted, spot
 
 #: Names of the parts of a score for readers.
@@ -39,6 +41,7 @@ class Explanation:
         weight: Its weight.
         segmentations: How it was tokenised.
         pronunciations: How it may be said, the likeliest first.
+        unsaid: Why nobody can say how: the package that is missing; "": none is.
         spellings: Its grapheme variants that are followed.
         frame_seconds: Period of a frame; None: times are in frames.
         text: What was recognised.
@@ -57,6 +60,7 @@ class Explanation:
     weight: float
     segmentations: tuple[tuple[str, ...], ...]
     pronunciations: tuple[Pronunciation, ...]
+    unsaid: str
     spellings: tuple[str, ...]
     frame_seconds: float | None
     text: str
@@ -89,7 +93,7 @@ class Explanation:
         ways = " | ".join(" ".join(tokens) for tokens in self.segmentations)
         lines.append(f"  tokens{weight}: {ways}")
         said = " | ".join(map(" ".join, self.pronunciations))
-        lines.append(f"  said: {said or 'nobody knows how'}")
+        lines.append(f"  said: {said or self.unsaid or 'nobody knows how'}")
         if self.spellings:
             lines.append(f"  also spelled: {', '.join(self.spellings)}")
         if self.place is not None:
@@ -159,9 +163,10 @@ def explain(
     Raises:
         ValueError: the list has no such entry; it says why, if that is known.
     """
-    names = decoder.names(catalog)
-    catalog, blank = names.catalog, decoder.search.blank
+    # Not that of the names: an equal list may have other phrases that are unusable.
+    catalog, blank = catalog.for_tokens(decoder.search.token_list), decoder.search.blank
     number = find_entry(catalog, name)
+    names = decoder.names(catalog)
     entry = catalog.entries[number]
     ids = names.token_ids[number]
     found = decoder(log_probs, catalog, phone_log_probs)
@@ -180,11 +185,19 @@ def explain(
         path = best_path(log_probs[place.start : place.end], blank)
         heard = decoder.search.words.text_of(path.tokens)
     widened = names.widened.written
+    said: tuple[Pronunciation, ...] = ()
+    ways: tuple[Way, ...] = ()
+    unsaid = ""
+    try:
+        said, ways = catalog.pronunciations(number), names.units.entry(number)
+    except MissingPackage as error:  # what needs no phones is explained without them
+        unsaid = str(error)
     return Explanation(
         entry.text,
         entry.weight,
         entry.segmentations,
-        catalog.pronunciations(number),
+        said,
+        unsaid,
         tuple(sorted(text for text, owner in widened.items() if owner == number)),
         frame_seconds,
         found[0].text,
@@ -192,7 +205,7 @@ def explain(
         place,
         heard,
         tokens,
-        phone_facts(decoder, names.units.entry(number), log_probs, phone_log_probs),
+        phone_facts(decoder, ways, log_probs, phone_log_probs),
         before,
         own,
         rival,

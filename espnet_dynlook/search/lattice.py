@@ -26,6 +26,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     SCORES,
     TOKEN,
     Lattice,
+    begun,
     enter_node,
     find_arc,
 )
@@ -210,10 +211,9 @@ def rematched(lattice, graph, kinds):
                     pool.append(child)
             kind = kinds[token]
             if kind == BEGINS or (kind == INSIDE and made[parent, OPEN] == 0):
-                for root in range(graph.roots):
-                    child = find_arc(graph.arcs, graph.masks, root, token)
-                    if child >= 0:
-                        pool.append(child)
+                begin, end = begun(graph, token)
+                for at in range(begin, end):
+                    pool.append(graph.firsts[at])
         made[n, MATCHES] = len(pool) - made[n, FIRST]
     made_hyps = hyps.copy()
     scores: list[tuple[float, float]] = []

@@ -195,9 +195,12 @@ class NgramLM:
             nats: it has one probability for all of them together.
         unit: ``word``, or ``token`` for a model of the recogniser's tokens.
         end: Whether the end of the utterance is scored.
+        unknown_length: Added, beside ``unknown``, for each character of such a word;
+            below 0, known words that run together cost more than each alone.
 
     Raises:
-        ValueError: a number is out of its range, or there is no such unit.
+        ValueError: a number is out of its range, there is no such unit, or
+            ``unknown_length`` is given for tokens.
     """
 
     model: NgramModel
@@ -206,20 +209,28 @@ class NgramLM:
     unknown: float = -10.0
     unit: str = "word"
     end: bool = True
+    unknown_length: float = 0.0
 
     def __post_init__(self) -> None:
         if self.unit not in ("word", "token"):
             raise ValueError(f"unit={self.unit!r} of a language model: word or token")
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"weight={self.weight} of a language model: 0 or more")
-        for name in ("word_insertion", "unknown"):
+        for name in ("word_insertion", "unknown", "unknown_length"):
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)} must be finite")
+        if self.unit == "token" and self.unknown_length:
+            raise ValueError(
+                f"unknown_length={self.unknown_length} counts characters of words: "
+                "leave it 0 with unit='token'"
+            )
 
     def score(self, state: Any, word: str) -> tuple[float, Hashable]:
         """Return the log-probability of a word, without the weight; the state."""
         value, after = self.model.score(state, word)
-        return (value if self.model.knows(word) else value + self.unknown), after
+        if not self.model.knows(word):
+            value += self.unknown + self.unknown_length * len(word)
+        return value, after
 
     def finish(self, state: Any) -> float:
         """Return what the end of the utterance adds, weighted."""

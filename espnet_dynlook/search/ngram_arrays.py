@@ -17,6 +17,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     CLOSED,
     GAIN,
     HYPOTHESES,
+    LENGTH,
     LM,
     NODE,
     OPEN,
@@ -39,8 +40,8 @@ NO_NGRAM = Ngram(
     np.zeros((1, 2)),
     np.zeros((1, 2), dtype=np.int64),
     np.full((2, 3), -1, dtype=np.int64),
-    np.zeros((1, 3), dtype=np.int64),
-    np.zeros(4),
+    np.zeros((1, 4), dtype=np.int64),
+    np.zeros(5),
     -1,
     0,
     -1,
@@ -126,7 +127,12 @@ def ngram_for_tokens(
     """
     known = trie.words
     of_tokens = [
-        (_as_int(_hash(piece)), _as_int(pow(_BASE, len(piece), 1 << 64)), number)
+        (
+            _as_int(_hash(piece)),
+            _as_int(pow(_BASE, len(piece), 1 << 64)),
+            number,
+            len(piece),
+        )
         for piece, number in zip(
             pieces, (known.get(token, -1) for token in tokens), strict=True
         )
@@ -195,12 +201,12 @@ def say_word(ngram, state, word):
 
 
 @compiled
-def weighted_word(ngram, state, word):
+def weighted_word(ngram, state, word, length):
     """Return weighted score, gain if an entry has the word, and the next state."""
-    weight, insertion, penalty, lift = ngram.numbers
+    weight, insertion, penalty, each, lift = ngram.numbers
     score, after = say_word(ngram, state, word)
     if word < 0:
-        score += penalty
+        score += penalty + each * length
     gain = 0.0
     if lift > -np.inf:
         unknown, _ = say_word(ngram, state, -1)
@@ -216,7 +222,9 @@ def close_words(ngram, lattice):
         node = lattice.hyps[h, NODE]
         if nodes[node, OPEN] == 1 and nodes[node, CLOSED] == 0:
             word = find_pair(ngram.vocabulary, nodes[node, WORD], 0)
-            score, gain, after = weighted_word(ngram, nodes[node, LM], word)
+            score, gain, after = weighted_word(
+                ngram, nodes[node, LM], word, nodes[node, LENGTH]
+            )
             lms[node, CLOSE], lms[node, GAIN] = score, gain
             nodes[node, CLOSE_LM], nodes[node, CLOSED] = after, 1
 
@@ -237,5 +245,5 @@ def say_tokens(ngram, lattice, frame):
         state = lattice.nodes[lattice.hyps[h, NODE], LM]
         for q in range(lattice.counts[TOKENS]):
             word = ngram.tokens[frame.tokens[q], 2]
-            score, _, after = weighted_word(ngram, state, word)
+            score, _, after = weighted_word(ngram, state, word, 0)
             frame.token_lm[h, q], frame.next_lm[h, q] = score, after

@@ -18,7 +18,7 @@ class PhraseGraph:
     Every segmentation of every entry is a path from a root. Entries of one weight share
     their beginnings; each weight has a root of its own, so that what an entry gets
     never depends on another's weight. The time to follow a token does not depend on the
-    number of entries, but on that of different weights.
+    number of entries, but on that of different weights among those that begin with it.
 
     Attributes:
         arrays: For compiled code.
@@ -74,8 +74,17 @@ def build_graph(
         room,
     )
     level = np.array(levels, dtype=np.float64)[root_of]
-    graph = Graph(arcs, level, ends, len(levels), masks)
+    starts, firsts = _beginnings(arcs, len(levels))
+    graph = Graph(arcs, level, ends, len(levels), starts, firsts, masks)
     return PhraseGraph(graph, len(entries))
+
+
+def _beginnings(arcs: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``Graph.starts`` and ``Graph.firsts``."""
+    first = arcs[(arcs[:, 0] >= 0) & (arcs[:, 0] < levels)]
+    first = first[np.lexsort((first[:, 0], first[:, 1]))]
+    tokens = np.arange(first[-1, 1] + 2)
+    return np.searchsorted(first[:, 1], tokens).astype(np.int64), first[:, 2].copy()
 
 
 @compiled
@@ -114,13 +123,23 @@ _EMPTY = PhraseGraph(
         np.zeros(0, dtype=np.float64),
         np.zeros(0, dtype=np.bool_),
         0,
+        np.zeros(1, dtype=np.int64),
+        np.zeros(0, dtype=np.int64),
         np.zeros(0, dtype=np.int64),
     ),
     0,
 )
 
 
-@functools.lru_cache(maxsize=8)
 def kept_graph(catalog: Catalog | None, token_list: tuple[str, ...]) -> PhraseGraph:
-    """Return the graph of a catalog; the last few are kept between requests."""
-    return phrase_graph(catalog, token_list)
+    """Return the graph of a catalog; the last few are kept between requests.
+
+    Raises:
+        CatalogError: The catalog is strict, and these tokens cannot write some phrase.
+    """
+    # Catalogs that are equal before they know the tokens may not be so behind that.
+    bound = None if catalog is None else catalog.for_tokens(token_list)
+    return _kept_graph(bound, token_list)
+
+
+_kept_graph = functools.lru_cache(maxsize=8)(phrase_graph)

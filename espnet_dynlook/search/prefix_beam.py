@@ -15,7 +15,7 @@ import torch
 
 from espnet_dynlook.search.incremental import (
     Token,
-    check_log_probs,
+    checked_log_probs,
     silence_behind,
 )
 
@@ -225,9 +225,9 @@ class PrefixBeam:
         """Go on with log-probabilities (n, V).
 
         Raises:
-            ValueError: they are not (n, V), or have NaN.
+            ValueError: they are no log-probabilities (n, V).
         """
-        check_log_probs(frames)
+        frames = checked_log_probs(frames)
         if not len(frames):
             return self
         width = min(self.candidates, frames.shape[1])

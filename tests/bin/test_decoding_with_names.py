@@ -193,9 +193,12 @@ def test_word_ngram_counts(files, tmp_path):
     plain = decode(files, tmp_path / "plain", *beam)
     assert "lm=0.0000" in plain["score_parts"]
     arpa = f"{files}/words.arpa"
-    for name in ("word_ngram", "ngram_file"):
+    for name in ("ngram_file", "word_ngram"):
         found = decode(files, tmp_path / name, *beam, f"--{name}", arpa)
         assert "lm=-" in found["score_parts"], name
+    options = (*beam, "--word_ngram", arpa, "--word_unknown_length", "-1")
+    longer = decode(files, tmp_path / "length", *options)
+    assert longer["score_parts"] != found["score_parts"]
 
 
 @pytest.mark.parametrize(

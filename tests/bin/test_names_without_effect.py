@@ -159,17 +159,19 @@ def test_the_scale_of_no_adapter_is_refused(files, tmp_path):
 
 def test_the_live_command_reads_a_tuned_ngram(files, live):
     lm = load_ngram(files / "words.arpa")
-    tuned = NgramLM(lm, 0.8, word_insertion=2.0, unknown=-1.0)
+    tuned = NgramLM(lm, 0.8, word_insertion=2.0, unknown=-1.0, unknown_length=-0.5)
     model = files / "ctc/config.yaml", files / "ctc/model.pth"
     arpa = ("--lm", files / "words.arpa", "--lm_weight", 0.8)
     options = (*arpa, "--word_insertion", 2.0, "--word_unknown", -1.0)
+    options += ("--word_unknown_length", -0.5)
     expected = Recognizer.from_files(*model, lm=tuned).transcribe(files / "u0.wav")
     assert live(*options) == expected.text + "\n"
     assert live(*arpa) != live(*options)
-    for name in ("lm_weight", "word_insertion", "word_unknown"):
+    numbers = ("word_insertion", "word_unknown", "word_unknown_length")
+    for name in ("lm_weight", *numbers):
         with pytest.raises(ConfigError, match=f"--{name}: of a language model, and"):
             live(f"--{name}", 1.0)
-    for name in ("word_insertion", "word_unknown"):
+    for name in numbers:
         with pytest.raises(ConfigError, match=r"--lm: .*=inf must be finite"):
             live(*arpa, f"--{name}", math.inf)
 
@@ -178,6 +180,9 @@ def test_what_an_ngram_of_no_weight_has_no_use_for_is_refused(files, tmp_path):
     arpa = (*CTC_BEAM, "--word_ngram", f"{files}/words.arpa")
     options = (*arpa, "--word_ngram_weight", "0", "--word_unknown", "-3")
     with pytest.raises(ConfigError, match="--word_unknown -3 has no effect"):
+        decode(files, tmp_path / "out", *options)
+    options = (*options[:-2], "--word_unknown_length", "-3")
+    with pytest.raises(ConfigError, match="--word_unknown_length -3 has no effect"):
         decode(files, tmp_path / "out", *options)
 
 

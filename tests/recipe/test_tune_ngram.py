@@ -41,23 +41,25 @@ def held_out(tmp_path_factory):
 
 def test_the_lowest_wer_is_found_and_written(held_out, capsys):
     made, options = held_out
-    grid = ("--weights", "0.4", "2", "--insertions", "0", "3", "--unknown", "-4")
+    grid = ("--weights", "0.4", "2", "--insertions", "3", "--unknown", "-4")
+    grid = (*grid, "--unknown_length", "0", "-1")
     assert tune_ngram.main([*options, *grid]) == 0
     page = capsys.readouterr().out
     assert page == (made.root / "tried.md").read_text()
     rows = [line.split("|")[1:-1] for line in page.splitlines()[2:]]
-    assert [row[:3] for row in rows] == [
-        ["-", "-", "-"],
-        *(["0.4", each, "-4"] for each in "03"),
-        *(["2", each, "-4"] for each in "03"),
+    assert [row[:4] for row in rows] == [
+        ["-", "-", "-", "-"],
+        *(["0.4", "3", "-4", each] for each in ("0", "-1")),
+        *(["2", "3", "-4", each] for each in ("0", "-1")),
     ]
-    (best,) = (row for row in rows if row[4] == "best")
-    assert float(best[3]) == min(float(row[3]) for row in rows)
+    (best,) = (row for row in rows if row[5] == "best")
+    assert float(best[4]) == min(float(row[4]) for row in rows)
     text = (made.root / "ngram.yaml").read_text()
-    assert f"WER {best[3]} %" in text
+    assert f"WER {best[4]} %" in text
     keys = ("word_ngram_weight", "word_insertion", "word_unknown")
+    keys = (*keys, "word_unknown_length")
     found = yaml.safe_load(text) or {}
-    assert [f"{found[key]:g}" if found else "-" for key in keys] == best[:3]
+    assert [f"{found[key]:g}" if found else "-" for key in keys] == best[:4]
 
 
 def test_every_trial_is_the_plain_search(held_out):

@@ -18,6 +18,9 @@ SMALL = {
 }
 LETTERS = ["<blank>", "<unk>", "<space>", *"abcdefghijklmnopqrstuvwxyz'", "<sos/eos>"]
 BLANK, SPACE = "<blank>", "<space>"
+SYLLABLES = sorted(
+    a + b + c for a in "bdfgklmnprstvwz" for b in "aeiou" for c in ("", "n", "r")
+)
 
 
 class Pieces:

