@@ -44,6 +44,7 @@ from espnet_dynlook.recipe.results import markdown_table
 from espnet_dynlook.recipe.score import versions
 from espnet_dynlook.recipe.whole_files import write_atomic
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
+from espnet_dynlook.search.effects import check_effects
 from espnet_dynlook.search.grapheme_variants import GraphemeVariants
 from espnet_dynlook.search.techniques import Techniques
 from espnet_dynlook.training.loading import CheckpointMismatch
@@ -255,6 +256,8 @@ def ablate(args: argparse.Namespace, command: str) -> str:
             both = techniques if args.both is None else _techniques(args.both)
         elif args.both is not None:
             raise config.ConfigError("--both goes with an adapter: give its two files")
+        for one in (techniques, *((both,) if both is not None else ())):
+            check_effects(one, lm)
         systems = contenders(
             techniques, both, (args.adapter_scale, args.both_scale), args.variants
         )

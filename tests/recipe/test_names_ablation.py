@@ -114,6 +114,7 @@ def test_lists_without_a_phrase_are_refused(made, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--techniques", "IDLE"], "cap=9.0 of boosting has no effect with weight=0"),
         (["--lists", "nowhere"], "write NAME=FILE"),
         (["--lists", "5=more.tsv"], "--lists 5: two have this name"),
         (["--lists", "a=nowhere.tsv"], "nowhere.tsv"),
@@ -125,5 +126,8 @@ def test_lists_without_a_phrase_are_refused(made, capsys):
 def test_what_does_not_go_together_is_refused_by_the_ablation(
     made, capsys, options, message
 ):
+    idle = made[0].root / "idle.yaml"
+    idle.write_text("boosting: {weight: 0, cap: 9.0}\n")
+    options = [str(idle) if one == "IDLE" else one for one in options]
     assert names_ablation.main([*made[1], *options]) == 1
     assert message in capsys.readouterr().err

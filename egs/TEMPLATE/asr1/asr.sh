@@ -91,6 +91,7 @@ inference_lm=valid.loss.ave.pth  # checkpoint of the language model
 inference_ngram=            # n-gram file; empty: <n>gram.bin, else <n>gram.arpa
 use_streaming=false         # decode packet by packet, and measure how late the text is
                             # packets: --inference_args "--sim_chunk_length 2560" (samples)
+                            # and --biasing_args with the same, for stage 17
 local_score_opts=           # options for local/score.sh
 
 ## Names: stages 15 to 18
