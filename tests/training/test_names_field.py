@@ -18,11 +18,10 @@ NAMES = ["Ann", "Zoë O’Brien", "jean-luc", "R2D2", "ann", "日本"]
 def preprocessor(tokens, cleaner=None):
     from espnet2.train.preprocessor import CommonPreprocessor
 
-    return NamesPreprocessor(
-        CommonPreprocessor(
-            False, token_type="char", token_list=tokens, text_cleaner=cleaner
-        )
-    )
+    inner = CommonPreprocessor(False, token_type="char", token_list=tokens)
+    if cleaner is not None:  # ESPnet's own need packages that not every version has
+        inner.text_cleaner = cleaner
+    return NamesPreprocessor(inner)
 
 
 def written(names, found):
@@ -46,7 +45,7 @@ def test_phrases_are_spelled_as_those_of_a_catalog(tokens):
 
 @pytest.mark.host
 def test_phrases_go_through_the_cleaner_of_the_transcripts():
-    names = preprocessor(UPPER, ["tacotron"])
+    names = preprocessor(UPPER, lambda text: text.replace("Dr.", "Doctor"))
     found = names("u", {"names": "Dr. Who|Ann"})
     assert written(names, found) == ["DOCTOR WHO", "ANN"]
 
