@@ -36,6 +36,8 @@ class DrawConf:
         sizes: Names of a batch's list, at least and at most.
         without: Share of the utterances whose list has nothing that they say.
         spans: Share of the names that are spans of tokens, no words.
+        rare: Share of what is said and listed that is chosen for its many tokens: such
+            words are rare, and names. The rest is chosen blindly.
         hard: Share of what is not said that looks or sounds like what is said.
         bpe_dropout: Share of the names that are written in other tokens than usual.
         seed: Of the draws.
@@ -44,6 +46,7 @@ class DrawConf:
     sizes: Sequence[int] = (1, 200)
     without: float = 0.3
     spans: float = 0.3
+    rare: float = 0.5
     hard: float = 0.3
     bpe_dropout: float = 0.1
     seed: int = 0
@@ -59,7 +62,7 @@ class DrawConf:
                 f"catalog_size={list(self.sizes)} must be two numbers, the least "
                 "names and the most, from 1: such as [1, 200]"
             )
-        for key in ("without", "spans", "hard", "bpe_dropout"):
+        for key in ("without", "spans", "rare", "hard", "bpe_dropout"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(
                     f"catalog_{key}={getattr(self, key)} is a share: from 0 to 1"
@@ -205,7 +208,13 @@ class CatalogDrawer:
         self, rng: random.Random, ids: Sequence[int], words: Sequence[TranscriptWord]
     ) -> Ids | None:
         number = min(rng.choice(PHRASE_WORDS), len(words))
-        first = rng.randrange(len(words) - number + 1)
+        if rng.random() < self.conf.rare:
+            sizes = [(word.end - word.start) ** 2 for word in words]
+            [inside] = rng.choices(range(len(words)), sizes)
+            lowest = max(inside - number + 1, 0)
+            first = rng.randint(lowest, min(inside, len(words) - number))
+        else:
+            first = rng.randrange(len(words) - number + 1)
         own = words[first : first + number]
         if not all(word.text for word in own):
             return None

@@ -60,6 +60,8 @@ class DynlookContextualModel(DynlookASRModel):
         catalog_size: Names in the list of a batch, at least and at most.
         catalog_without: Share of the utterances whose list has nothing that they say.
         catalog_spans: Share of the names that are spans of tokens, not words.
+        catalog_rare: Share of what is said and listed that is chosen for its many
+            tokens, as names and rare words have; the rest is chosen blindly.
         catalog_hard: Share of the names that are not said which look or sound like
             what is said.
         catalog_bpe_dropout: Share of the names that are written in other tokens than
@@ -88,6 +90,7 @@ class DynlookContextualModel(DynlookASRModel):
         catalog_size: Sequence[int] = DrawConf.sizes,
         catalog_without: float = DrawConf.without,
         catalog_spans: float = DrawConf.spans,
+        catalog_rare: float = DrawConf.rare,
         catalog_hard: float = DrawConf.hard,
         catalog_bpe_dropout: float = DrawConf.bpe_dropout,
         catalog_seed: int = DrawConf.seed,
@@ -103,6 +106,7 @@ class DynlookContextualModel(DynlookASRModel):
             catalog_size,
             catalog_without,
             catalog_spans,
+            catalog_rare,
             catalog_hard,
             catalog_bpe_dropout,
             catalog_seed,

@@ -1,5 +1,7 @@
 """The lists that an adapter is trained with, and where their names are."""
 
+import random
+
 import pytest
 import torch
 
@@ -69,6 +71,21 @@ def test_about_the_share_that_was_asked_for_is_without():
     assert 0.6 < sum(said) / len(said) < 0.8
 
 
+@pytest.mark.parametrize(("rare", "least", "most"), [(0.0, 0.15, 0.45), (1.0, 0.6, 0.95)])
+def test_words_of_many_tokens_are_listed_as_often_as_was_asked_for(rare, least, most):
+    drawer = CatalogDrawer(TOKENS, DrawConf(sizes=(9, 9), spans=0.0, rare=rare))
+    text = ids("▁b", "▁an", "▁ann", "▁ann", "e", "n", "x", "▁b", "▁an")
+    words = drawer.reader.words(text)
+    long = [word for word in words if word.end - word.start > 1]
+    assert len(words) == 6 and len(long) == 1
+    seen = []
+    for seed in range(300):
+        phrase = drawer._phrase(random.Random(seed), text, words)
+        assert is_in(phrase, text)
+        seen.append("x" in drawer.reader.text(phrase))
+    assert least < sum(seen) / len(seen) < most
+
+
 def test_the_same_batch_of_an_epoch_gets_the_same_list_again():
     one, other = (CatalogDrawer(TOKENS, DrawConf()) for _ in range(2))
     one.draw(TEXTS, 1, True)
@@ -120,6 +137,7 @@ def test_bpe_dropout_writes_the_same_in_other_tokens():
         ({"sizes": (0, 5)}, r"catalog_size=\[0, 5\]"),
         ({"sizes": (5, 2)}, "catalog_size"),
         ({"without": 1.5}, "catalog_without=1.5 is a share"),
+        ({"rare": -0.1}, "catalog_rare=-0.1 is a share"),
     ],
 )
 def test_bad_values_say_what_to_write(conf, message):

@@ -14,8 +14,8 @@ from espnet_dynlook.recipe.corpus import CorpusError
 from espnet_dynlook.recipe.data_dir import read_data_dir
 
 RECIPE = Path(__file__).parents[2] / "egs" / "mini" / "asr1"
-COUNTS = {"train": 12000, "valid": 300, "tune": 500, "test": 1000}
-SMALL = {"train": 6, "valid": 2, "tune": 2, "test": 4}
+COUNTS = {"train": 8000, "adapt": 4000, "valid": 300, "tune": 500, "test": 1000}
+SMALL = {"train": 6, "adapt": 4, "valid": 2, "tune": 2, "test": 4}
 MEDICAL = "He takes amoxicillin for his <UNSURE>arthritis</UNSURE>, Amoxicillin, yes."
 
 
@@ -45,7 +45,8 @@ def test_no_word_of_a_name_is_in_two_sets_or_common(splits, vocabulary):
     found = Counter(word for one in names.values() for word in words(one))
     assert [word for word, count in found.items() if count > 1] == []
     assert vocabulary.isdisjoint(found)
-    assert len(words(names["train"])) > 4000
+    assert len(words(names["train"])) > 3000
+    assert len(words(names["adapt"])) > 1800
     assert len(names["never"]) > 3000
 
 
@@ -67,9 +68,10 @@ def test_sentences_say_their_names_and_otherwise_what_training_says(splits):
             assert words([one.text]) - heard <= words(one.names)
 
 
-def test_some_of_training_has_no_name(splits):
+@pytest.mark.parametrize("split", ["train", "adapt"])
+def test_some_of_training_has_no_name(splits, split):
     sentences, _ = splits
-    plain = sum(not one.names for one in sentences["train"]) / COUNTS["train"]
+    plain = sum(not one.names for one in sentences[split]) / COUNTS[split]
     assert 0.12 < plain < 0.18
 
 
@@ -91,7 +93,7 @@ def test_names_of_test_are_of_all_kinds_and_many(splits, load):
 
 
 def test_sentences_are_seeded_and_medical_terms_change_no_other_set(make):
-    counts = {"train": 50, "valid": 5, "tune": 5, "test": 5}
+    counts = {"train": 50, "adapt": 9, "valid": 5, "tune": 5, "test": 5}
     sentences, names = make(1, counts)
     assert (sentences, names) == make(1, counts)
     assert sentences != make(2, counts)[0]
@@ -173,7 +175,7 @@ def test_small_corpus_from_sentences_to_data(corpus, load):
         heard = {voice.replace("+", "-") for voice in voices[split]}
         assert set(data.utt2spk.values()) <= heard
         names = (corpus / "data" / f"{split}_names" / "names").read_text().splitlines()
-        if split != "train":
+        if split not in ("train", "adapt"):
             assert all(words([text]) & words(names) for text in data.text.values())
     assert (corpus / "data" / "local" / "never_said").stat().st_size > 10000
 
@@ -238,6 +240,7 @@ def test_experiment_runs_all_stages_with_names(run_names):
     assert options["--biasing"] == "true"
     assert options["--test_sets"] == "tune_names test_names"
     assert options["--local_data_opts"] == "--corpus names"
+    assert options["--adapter_train_set"] == "adapt_names"
     assert options["--nj"] == "1"
 
 

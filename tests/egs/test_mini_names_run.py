@@ -28,7 +28,7 @@ SMALL = {
     },
     "model_conf": {"phone_ctc_layer": 2},
 }
-CORPUS = "--train 12 --valid 3 --tune 3 --test 3"
+CORPUS = "--train 12 --adapt 7 --valid 3 --tune 3 --test 3"
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ def test_every_stage_of_the_names_experiment_runs(recipe):
     base, adapter = recipe / "exp/asr_names_base", recipe / "exp/asr_names_base_adapter"
     assert (base / "valid.cer_ctc.ave.pth").exists()
     assert (adapter / "valid.loss.ave.pth").exists()
+    # The adapter is trained on what its base has never heard.
+    shapes = recipe / "exp/asr_stats_names_adapt_names/train/speech_shape"
+    assert len(shapes.read_text().splitlines()) == 7
+    used = (adapter / "config.yaml").read_text()
+    assert "dump/raw/adapt_names/text" in used and "raw/train_names" not in used
     text = read_text(recipe / "data" / "test_names" / "text")
     names = (recipe / "data" / "test_names" / "names").read_text().splitlines()
     true, none = (

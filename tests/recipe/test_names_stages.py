@@ -48,6 +48,7 @@ LISTS = "data/biasing_max_count0"  # what these options make
             ["--biasing_decoding", "ctc_greedy", "--biasing_systems", "techniques"],
             "ctc_greedy has no techniques",
         ),
+        (["--adapter_train_set", "more"], "--adapter_train_set more: it trains an"),
         (["--adapter_config", "no.yaml"], "--adapter_config no.yaml: no such file"),
         (
             ["--biasing_techniques", "x", "--biasing_decoding", "espnet"],
@@ -328,6 +329,8 @@ def test_names_from_lists_to_a_table(asr_sh, recipe, with_names):
     ]
     for first, last in ((1, 11), (15, 16), (17, 18)):
         asr_sh(*options, "--stage", f"{first}", "--stop_stage", f"{last}", check=True)
+    other = asr_sh(*options, "--adapter_train_set", "valid", "--stage", "16")
+    assert "has no statistics of dump/raw/valid: run stage 10" in other.stderr
     trained = (recipe / "dump/raw/train/text").read_text().split()
     for without in ("", ".without"):
         lists = read_lists(recipe / f"data/biasing/test.2{without}.0.tsv")

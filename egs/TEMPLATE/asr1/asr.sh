@@ -107,6 +107,9 @@ biasing_dir=                # folder of the lists; empty: data/biasing and, behi
 adapter_config=             # configuration of an adapter; empty: none is trained
 adapter_tag=                # name of its experiment; empty: from its configuration
 adapter_exp=                # its folder, in place of adapter_tag
+adapter_train_set=          # what it is trained on, best a set whose names its base has
+                            # never heard, made by stage 1 as train_set is (not speed
+                            # perturbed); empty: what the base is trained on
 adapter_args=               # further arguments of its training
 inference_adapter_model=valid.loss.ave.pth  # its checkpoint
 adapter_scale=1.0           # what its bias is multiplied by
@@ -166,10 +169,10 @@ done
 tag_of() {
     echo "$1" | sed -e 's/--/_/g' -e 's/[ |=/]//g'
 }
-data_sets="${train_set} ${valid_set} ${test_sets}" # what local/data.sh makes
+data_sets="${train_set} ${valid_set} ${adapter_train_set} ${test_sets}" # what local/data.sh makes
 [ -z "${speed_perturb_factors}" ] || train_set="${train_set}_sp"
 # shellcheck disable=SC2086
-all_sets=$(printf '%s\n' "${train_set}" "${valid_set}" ${test_sets} | awk '!seen[$0]++')
+all_sets=$(printf '%s\n' "${train_set}" "${valid_set}" ${adapter_train_set} ${test_sets} | awk '!seen[$0]++')
 
 data_feats="${dumpdir}/${feats_type}"
 # What stages read an utterance from, ESPnet's type of it, and its units a second.

@@ -55,6 +55,7 @@ exec ./asr.sh \
     --inference_tag ctc_greedy \
     --local_data_opts "${local_data_opts}" \
     --biasing true \
+    --adapter_train_set adapt_names \
     --adapter_config conf/train_adapter_names.yaml \
     --adapter_tag adapter \
     ${rest[@]+"${rest[@]}"}

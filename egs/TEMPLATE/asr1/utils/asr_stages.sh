@@ -55,8 +55,9 @@ _asr_options() {
     [ -z "${asr_config}" ] || asr_options+=(--config "${asr_config}")
 }
 
-stage_10() {
-    local logdir="${asr_stats_dir}/logdir" jobs
+# collect_stats FOLDER: of train_dir and valid_dir.
+collect_stats() {
+    local logdir="$1/logdir" jobs
     # shellcheck disable=SC2086
     ${python} -m espnet_dynlook.recipe.lengths --config "${asr_config:-none}" \
         --fs "${speech_rate}" "${train_dir}" "${valid_dir}"
@@ -65,7 +66,7 @@ stage_10() {
         "$(count_lines "${valid_dir}/${speech_scp}")")
     split_scp "${train_dir}/${speech_scp}" "${jobs}" "${logdir}/train"
     split_scp "${valid_dir}/${speech_scp}" "${jobs}" "${logdir}/valid"
-    write_run_script "${asr_stats_dir}" 10
+    write_run_script "$1" 10
     log "Statistics, ${jobs} jobs: ${logdir}/stats.*.log"
     # shellcheck disable=SC2086
     ${train_cmd} "JOB=1:${jobs}" "${logdir}/stats.JOB.log" \
@@ -74,7 +75,25 @@ stage_10() {
         --train_shape_file "${logdir}/train.JOB.scp" \
         --valid_shape_file "${logdir}/valid.JOB.scp" \
         --output_dir "${logdir}/stats.JOB" ${asr_args}
-    aggregate_stats "${asr_stats_dir}" "${jobs}"
+    aggregate_stats "$1" "${jobs}"
+}
+
+# adapter_data: what stage 16 trains on, and where stage 10 leaves its statistics.
+adapter_data() {
+    adapter_stats_dir=${asr_stats_dir} adapter_train_dir=${train_dir}
+    if [ -n "${adapter_train_set}" ]; then
+        adapter_stats_dir="${asr_stats_dir}_${adapter_train_set}"
+        adapter_train_dir="${data_feats}/${adapter_train_set}"
+    fi
+}
+
+stage_10() {
+    local adapter_stats_dir adapter_train_dir
+    collect_stats "${asr_stats_dir}"
+    if "${biasing}" && [ -n "${adapter_train_set}" ]; then
+        adapter_data
+        train_dir=${adapter_train_dir} collect_stats "${adapter_stats_dir}"
+    fi
 }
 
 stage_11() {

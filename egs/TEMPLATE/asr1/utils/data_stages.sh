@@ -25,7 +25,7 @@ stage_3() {
     local dset suffix
     for dset in ${all_sets}; do
         suffix=""
-        [[ " ${train_set} ${valid_set} " == *" ${dset} "* ]] && suffix=/org
+        [[ " ${train_set} ${valid_set} ${adapter_train_set} " == *" ${dset} "* ]] && suffix=/org
         if [ "${feats_type}" = extracted ]; then
             recipe_job "${data_feats}/logs/format_${dset}.log" format_features \
                 --in_dir "data/${dset}" --out_dir "${data_feats}${suffix}/${dset}" \
@@ -41,7 +41,7 @@ stage_3() {
 
 stage_4() {
     local dset
-    for dset in "${train_set}" "${valid_set}"; do
+    for dset in "${train_set}" "${valid_set}" ${adapter_train_set}; do
         recipe_job "${data_feats}/logs/filter_${dset}.log" filter \
             --in_dir "${data_feats}/org/${dset}" --out_dir "${data_feats}/${dset}" \
             --fs "${speech_rate}" --min_wav_duration "${min_wav_duration}" \

@@ -94,6 +94,9 @@ check_names_options() {
     done
     [ -z "${biasing_techniques}" ] || [ "${biasing_decoding}" = ctc_beam ] ||
         die "--biasing_techniques goes with --biasing_decoding ctc_beam"
+    [ -z "${adapter_train_set}" ] || [ -n "${adapter_config}" ] ||
+        die "--adapter_train_set ${adapter_train_set}: it trains an adapter: set" \
+            "--adapter_config"
     for word in adapter_config biasing_techniques; do
         [ -z "${!word}" ] || [ -e "${!word}" ] || die "--${word} ${!word}: no such file"
     done
@@ -133,20 +136,25 @@ stage_15() {
 
 stage_16() {
     local asr_config=${adapter_config} fold=$((asr_speech_fold_length * 100))
+    local adapter_stats_dir adapter_train_dir
     if [ -z "${adapter_config}" ]; then
         log "Without --adapter_config there is no adapter to train"
         return 0
     fi
     [ "${feats_type}" = raw ] || fold=${asr_speech_fold_length}
     name_asr_model
-    _asr_options
+    adapter_data
+    [ -e "${adapter_stats_dir}/train/text_shape.${token_type}" ] ||
+        die "${adapter_stats_dir} has no statistics of ${adapter_train_dir}: run stage 10" \
+            "with the same --adapter_train_set"
+    train_dir=${adapter_train_dir} _asr_options
     asr_options+=(
         --model_conf "base_config=${asr_exp}/config.yaml"
         --model_conf "base_model=${asr_exp}/${inference_asr_model}"
-        --train_shape_file "${asr_stats_dir}/train/speech_shape"
-        --train_shape_file "${asr_stats_dir}/train/text_shape.${token_type}"
-        --valid_shape_file "${asr_stats_dir}/valid/speech_shape"
-        --valid_shape_file "${asr_stats_dir}/valid/text_shape.${token_type}"
+        --train_shape_file "${adapter_stats_dir}/train/speech_shape"
+        --train_shape_file "${adapter_stats_dir}/train/text_shape.${token_type}"
+        --valid_shape_file "${adapter_stats_dir}/valid/speech_shape"
+        --valid_shape_file "${adapter_stats_dir}/valid/text_shape.${token_type}"
         --fold_length "${fold}" --fold_length "${asr_text_fold_length}"
         --resume true --output_dir "${adapter_exp}"
     )

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Speak the names corpus with espeak-ng: hours of sentences around thousands of names.
 
-The voices are synthetic. No name of train, valid, tune or test occurs in another of
-them (names.py), nor in ``names/never.txt``, from which lists draw what nobody says.
+The voices are synthetic. No name of train, adapt, valid, tune or test occurs in another
+of them (names.py), nor in ``names/never.txt``, from which lists draw what nobody says.
+An adapter is trained on adapt, whose names its base has never heard, as those of a test.
 Tune and test have voices of their own. With ``--medical FILE`` a set ``medical`` has
 sentences around the medical terms of a text of yours.
 """
@@ -33,6 +34,7 @@ VOICES = {
     "tune": ["en-us+m7", "en-us+f4", "en-gb-x-rp+m1"],
     "test": ["en-us+m4", "en-us+belinda", "en-us+victor", "en-gb-x-rp+f1"],
 }
+VOICES["adapt"] = VOICES["train"]
 VOICES["medical"] = VOICES["test"]
 MANNER: dict[str, Any] = {
     "rate": (140, 210),
@@ -53,7 +55,7 @@ def make_splits(
 
     Args:
         seed: Same seed, same sentences.
-        counts: Sentences of train, valid, tune and test.
+        counts: Sentences of train, adapt, valid, tune and test.
         terms: Medical terms; none: no set for them.
 
     Returns:
@@ -72,7 +74,7 @@ def make_splits(
             count,
             sets[split].slots,
             seen,
-            plain=PLAIN if split == "train" else 0.0,
+            plain=PLAIN if split in ("train", "adapt") else 0.0,
         )
     names = {split: sets[split].phrases for split in (*counts, NEVER)}
     if terms:
@@ -97,7 +99,7 @@ def make_corpus(
     Args:
         out: Folder to write; made anew if it is new, empty or a corpus of this recipe.
         seed: Same seed, same corpus, whatever ``nj`` is.
-        counts: Sentences of train, valid, tune and test.
+        counts: Sentences of train, adapt, valid, tune and test.
         nj: Worker processes.
         medical: A text with medical terms.
 
@@ -139,7 +141,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=re.sub(r"``", "", str(__doc__)))
     parser.add_argument("out", type=Path, help="folder for the corpus")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--train", type=int, default=12000, help="sentences")
+    parser.add_argument("--train", type=int, default=8000, help="sentences")
+    parser.add_argument("--adapt", type=int, default=4000, help="sentences")
     parser.add_argument("--valid", type=int, default=300, help="sentences")
     parser.add_argument("--tune", type=int, default=500, help="sentences")
     parser.add_argument("--test", type=int, default=1000, help="sentences")

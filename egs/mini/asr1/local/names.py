@@ -13,7 +13,7 @@ from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent / "name_lists"
 #: Part of the names that a set may say. The rest is never spoken: lists draw from it.
-FRACTIONS = {"train": 0.53, "valid": 0.04, "tune": 0.05, "test": 0.08}
+FRACTIONS = {"train": 0.33, "adapt": 0.2, "valid": 0.04, "tune": 0.05, "test": 0.08}
 NEVER = "never"  # the rest
 INVENTED = 800  # towns, products and medicines, each
 
