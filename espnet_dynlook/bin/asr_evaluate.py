@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_dynlook import config
+from espnet_dynlook.bin.decoding import add_wait
 from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.bin.evaluation import DataFile, SetEvaluation, Words, read_column
 from espnet_dynlook.metrics.ctm import read_ctm, write_ctm
@@ -149,6 +150,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="write SET.ctm there: the transcripts aligned by this model under full "
         "lookahead; token delays are then measured against it",
     )
+    add_wait(parser)
     parser.add_argument("--ngpu", type=int, default=0, choices=[0, 1])
     parser.add_argument("--num_workers", type=int, default=0, help="that read data")
     parser.add_argument("--log_level", default="INFO")

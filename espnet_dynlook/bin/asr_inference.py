@@ -24,6 +24,7 @@ from espnet_dynlook import config
 from espnet_dynlook.biasing.g2p import MissingPackage
 from espnet_dynlook.bin import names
 from espnet_dynlook.bin.decoding import (
+    add_wait,
     check_one_at_a_time,
     in_ms,
     parse,
@@ -60,6 +61,7 @@ def get_parser() -> argparse.ArgumentParser:
         "and without the decoder or a language model. ctc_beam: prefix beam search "
         "over the CTC head, with --beam_size, n-grams and names",
     )
+    add_wait(parser)
     names.add_options(parser)
     return parser
 
@@ -72,7 +74,10 @@ def _build(args: argparse.Namespace) -> Speech2Text:
         del options["ngram_file"]  # it is for this search, not for ESPnet's
     try:
         return Speech2Text.from_pretrained(
-            model_tag=args.model_tag, **options, **names.options_of(args)
+            model_tag=args.model_tag,
+            wait=args.wait,
+            **options,
+            **names.options_of(args),
         )
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
@@ -161,6 +166,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
     if args.enh_s2t_task or args.multi_asr:
         # Several speakers an utterance: not ours, so ESPnet's own loop.
         names.check(args)
+        if args.wait is not None:
+            raise config.ConfigError(
+                f"--wait {args.wait} goes with one speaker an utterance: not with "
+                "--enh_s2t_task or --multi_asr"
+            )
         accepted = inspect.signature(host.inference).parameters
         host.inference(**{k: v for k, v in vars(args).items() if k in accepted})
         return

@@ -25,6 +25,7 @@ import yaml
 from espnet_dynlook.bin import names
 from espnet_dynlook.bin.asr_evaluate import read_words
 from espnet_dynlook.bin.decoding import (
+    add_wait,
     check_one_at_a_time,
     in_ms,
     parse,
@@ -50,7 +51,7 @@ with espnet_imports():
 #: Encoders that ESPnet streams itself.
 ESPNETS = ("contextual_block_conformer", "contextual_block_transformer")
 #: Options that this command adds.
-OURS = ("decoding", "alignment", *names.OPTIONS)
+OURS = ("decoding", "alignment", "wait", *names.OPTIONS)
 #: What the search has a use for; of the model, of the data, and of this command.
 USED = (
     *("config", "log_level", "output_dir", "ngpu", "seed", "dtype", "num_workers"),
@@ -87,6 +88,7 @@ def get_parser() -> argparse.ArgumentParser:
         "without, all tokens are, from their own end on the model's CTC path of what "
         "it recognised",
     )
+    add_wait(parser)
     names.add_options(parser, "beam", espnet=False)
     return parser
 

@@ -44,6 +44,16 @@ def parse(
     return args
 
 
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Add the option of models of many latencies."""
+    parser.add_argument(
+        "--wait",
+        type=float,
+        help="0, the shortest latency, to 1, the longest, of a model that was trained "
+        "with latency_weight: [lo, hi]; without, the middle",
+    )
+
+
 def check_one_at_a_time(args: argparse.Namespace) -> None:
     """Refuse batches and several devices.
 

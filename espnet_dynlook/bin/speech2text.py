@@ -20,6 +20,7 @@ from espnet_dynlook.bin.decoding import unit_ms
 from espnet_dynlook.bin.named_search import CTCDecoding, ESPnetBias
 from espnet_dynlook.compat import espnet_imports, espnet_nets
 from espnet_dynlook.model.adapted import AdaptedModel
+from espnet_dynlook.model.waiting import set_wait
 from espnet_dynlook.search.effects import acting
 from espnet_dynlook.search.greedy import best_path
 from espnet_dynlook.task import DynlookASRTask
@@ -66,6 +67,7 @@ class Speech2Text(host.Speech2Text):
         adapter_scale: What its bias is multiplied by.
         ctc_beam: Options of "ctc_beam" beside ESPnet's ``beam_size`` and ``nbest``.
         biasing_bonus: Of each token of a name in ESPnet's beam search, in nats.
+        wait: How long to wait, 0 to 1, for models of many latencies.
         kwargs: As ESPnet's.
 
     Raises:
@@ -88,6 +90,7 @@ class Speech2Text(host.Speech2Text):
         adapter_scale: float = 1.0,
         ctc_beam: CTCDecoding | None = None,
         biasing_bonus: float = ESPnetBias.bonus,
+        wait: float | None = None,
         **kwargs: Any,
     ):
         if decoding not in DECODINGS:
@@ -112,6 +115,7 @@ class Speech2Text(host.Speech2Text):
             super().__init__(*args, **kwargs)
         self.decoding = decoding
         model = self.asr_model
+        set_wait(model, wait)
         self.adapted: AdaptedModel | None = None
         if trained:
             own = trained[0].to(dtype=getattr(torch, self.dtype))

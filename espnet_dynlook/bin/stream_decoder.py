@@ -19,6 +19,7 @@ from espnet_dynlook.config import ConfigError
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.metrics.ctm import TimedWord
 from espnet_dynlook.metrics.delay import token_delays
+from espnet_dynlook.model.waiting import set_wait
 from espnet_dynlook.recognizer import Recognizer
 from espnet_dynlook.search.incremental import GreedyCTC, Search, Token
 from espnet_dynlook.streaming.measure import (
@@ -69,6 +70,7 @@ class Decoder:
         self.token_type = args.token_type or self.train_args.token_type
         bpemodel = args.bpemodel or self.train_args.bpemodel
         try:
+            set_wait(self.model, args.wait)
             recognizer = Recognizer(
                 self.model,
                 self.token_type,

@@ -9,6 +9,9 @@ import torch.nn.functional as F
 
 from espnet_dynlook.lookahead.bands import contiguous_log_band
 
+#: Frames that are solved together.
+BLOCK = 32
+
 
 def forced_ends(ends: torch.Tensor, frames: int) -> torch.Tensor:
     """Return where a segment has to end because it has R + 1 frames.
@@ -90,23 +93,46 @@ def segment_probabilities(log_gates: torch.Tensor) -> torch.Tensor:
     Returns:
         p(s, m), that a segment begins at frame s and has m + 1 frames, (B, T, R + 1).
     """
-    batch, num_frames, frames = log_gates.shape
     reach = F.pad(contiguous_log_band(_along(log_gates, 0.0)).exp(), (1, 0), value=1.0)
     ending = reach - F.pad(reach[:, :, 1:], (0, 1))
-    # b = e_0 + N b, with N strictly lower triangular.
-    index = torch.arange(num_frames, device=log_gates.device)
-    following = index[:, None] + torch.arange(1, frames + 2, device=log_gates.device)
-    moves = ending.new_zeros(batch, num_frames, num_frames + frames + 1)
-    moves = moves.scatter(2, following.expand(batch, -1, -1), ending)
-    moves = moves[:, :, :num_frames].transpose(1, 2)
-    first = (index == 0).to(ending.dtype).expand(batch, -1)[:, :, None]
-    begins = torch.linalg.solve_triangular(
-        torch.eye(num_frames, device=first.device, dtype=first.dtype) - moves,
-        first,
+    return _begins(ending)[:, :, None] * ending
+
+
+def _begins(ending: torch.Tensor) -> torch.Tensor:
+    """Return the probability that a segment begins at each frame, (B, T).
+
+    Solves b = e_0 + N b block by block, N being strictly lower triangular and reaching
+    R + 1 frames back: time and memory grow with T, not with its square.
+
+    Args:
+        ending: That a segment which begins at a frame has m + 1 frames (B, T, R + 1).
+    """
+    batch, num_frames, most = ending.shape
+    size = max(BLOCK, most)  # a segment ends in its block, or in the next one
+    blocks = -(-num_frames // size)
+    padded = F.pad(ending, (0, 0, 0, blocks * size - num_frames))
+    inside = torch.arange(size, device=ending.device)
+    following = inside[:, None] + torch.arange(1, most + 1, device=ending.device)
+    moves = ending.new_zeros(batch, blocks, size, 2 * size).scatter(
+        3,
+        following.expand(batch, blocks, -1, -1),
+        padded.unflatten(1, (blocks, size)),
+    )
+    own, next_ = moves.transpose(2, 3).split(size, dim=2)
+    eye = torch.eye(size, device=ending.device, dtype=ending.dtype)
+    solved = torch.linalg.solve_triangular(
+        eye - own,
+        eye.expand_as(own),
         upper=False,
         unitriangular=True,
     )
-    return begins * ending
+    arriving = eye[:, 0].expand(batch, -1)  # the first segment begins at frame 0
+    found = []
+    for block in range(blocks):
+        begins = (solved[:, block] @ arriving[:, :, None])[:, :, 0]
+        found.append(begins)
+        arriving = (next_[:, block] @ begins[:, :, None])[:, :, 0]
+    return torch.cat(found, dim=1)[:, :num_frames]
 
 
 def expected_segment_band(log_gates: torch.Tensor) -> torch.Tensor:

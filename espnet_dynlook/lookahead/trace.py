@@ -81,6 +81,8 @@ class LookaheadTrace:
         if self.waits is None:
             return torch.zeros(())
         decisions = self._decisions()
+        if not decisions:  # stochastic depth left out every layer that looks ahead
+            return self.lengths.new_zeros((), dtype=torch.float32)
         reached = torch.stack([wait.decided.sum() for wait in decisions]).sum()
         between = torch.stack(
             [

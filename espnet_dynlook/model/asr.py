@@ -95,6 +95,7 @@ class DynlookASRModel(ESPnetASRModel):
             compute_budget,
         )
         self.latency_penalty, work = build_penalty(self.encoder, self.timing, conf)
+        self.ranged = self.latency_penalty is not None and self.latency_penalty.ranged
         self.register_buffer("work", work, persistent=False)
         attention_only = not self.use_transducer_decoder and self.ctc is None
         normalized = getattr(
@@ -114,11 +115,29 @@ class DynlookASRModel(ESPnetASRModel):
             self.latency_penalty.set_progress(progress)
 
     def train(self, mode: bool = True) -> "DynlookASRModel":
-        """Switch modes; evaluation is at the middle of a range of weights."""
+        """Switch modes; training leaves a range of weights at its middle."""
+        ends = self.training and not mode
         super().train(mode)
-        if not mode:
+        if ends:  # not again, so that what set_wait was told stays
             self._draw()
         return self
+
+    def set_wait(self, wait: float) -> None:
+        """Choose where in its range of latency weights the model decodes.
+
+        Args:
+            wait: 0, the shortest latency, to 1, the longest.
+
+        Raises:
+            ValueError: it is out of range, or the model was trained for one latency.
+        """
+        if not self.ranged:
+            raise ValueError(
+                f"wait={wait} needs a model of many latencies, and this one was "
+                "trained for one: leave it out, or train with latency_weight: [lo, hi]"
+            )
+        self.eval()
+        self.encoder.set_wait(wait)
 
     def _draw(self) -> None:
         penalty = self.latency_penalty

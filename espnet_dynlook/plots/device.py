@@ -43,8 +43,9 @@ def read_backlogs(args: Any) -> list[Backlog]:
                 "dynlook_conformer, dynlook_transformer, and its work is not counted"
             )
         work = work_per_layer(encoder)
-        behind = backlog(trace.bands, trace.lengths, work, budget)
-        arriving = arrivals(trace.bands, trace.lengths, work)
+        bands = trace.seen  # a row's work begins when all is there that it sees
+        behind = backlog(bands, trace.lengths, work, budget)
+        arriving = arrivals(bands, trace.lengths, work)
         found.append(
             Backlog(
                 utterance=shown,

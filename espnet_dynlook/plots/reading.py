@@ -18,6 +18,7 @@ from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.config import ConfigError
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.model.waiting import set_wait
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Utterance, Word, from_trace
 from espnet_dynlook.plots.words import aligned, read_words, recognised
@@ -67,10 +68,8 @@ def load_systems(args: Any) -> list[System]:
     names = args.name or [Path(file).absolute().parent.name for file in files]
     systems = [load_system(*one) for one in zip(configs, files, names, strict=True)]
     for system, wait in zip(systems, args.wait or (), strict=bool(args.wait)):
-        if not hasattr(system.model.encoder, "set_wait"):
-            raise PlotError(f"--wait: {system.name} has none of the plugin's encoders")
         try:
-            system.model.encoder.set_wait(wait)
+            set_wait(system.model, wait)
         except ValueError as error:
             raise PlotError(f"--wait: {error}") from error
     return systems

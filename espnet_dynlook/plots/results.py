@@ -28,6 +28,7 @@ SHOWN = {
     "latency_mean_ms",
     "latency_p90_ms",
     "token_delay_mean_ms",
+    "upl_ms",
     "loss_per_token",
     "wer",
 }

@@ -84,7 +84,7 @@ OTHER = Look(GREEN, "v", "-.", "++")
 
 def look_of(kind: str) -> Look:
     """Return how a kind of lookahead looks; any other name has one look of its own."""
-    return LOOKS.get(kind, OTHER)
+    return LOOKS.get(kind.partition(":")[0], OTHER)  # a parent has chunked:7
 
 
 @contextlib.contextmanager

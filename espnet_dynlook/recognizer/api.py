@@ -12,6 +12,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.frontend.timing import FrontendTiming
+from espnet_dynlook.model.waiting import set_wait
 from espnet_dynlook.recognizer.audio import Audio, samples_of
 from espnet_dynlook.recognizer.lists import NameLists, lists_for
 from espnet_dynlook.recognizer.loading import (
@@ -176,8 +177,7 @@ class Recognizer:
         model, adapter, args = load_model(
             train_config, model_file, adapter_config, adapter_file, device, dtype
         )
-        if wait is not None:
-            model.encoder.set_wait(wait)
+        set_wait(model, wait)
         recognizer = cls(
             model,
             args.token_type,

@@ -100,6 +100,33 @@ def test_expected_band_is_the_mean_over_all_outcomes():
             torch.testing.assert_close(expected_by_enumeration(one), expected)
 
 
+def test_blocks_that_are_solved_together_change_nothing(monkeypatch):
+    from espnet_dynlook.lookahead import segments
+
+    generator = torch.Generator().manual_seed(8)
+    for num_frames, frames in [(1, 2), (9, 4), (40, 3), (70, 6)]:
+        gates = torch.rand(2, num_frames, frames, generator=generator).double()
+        found = []
+        for block in (1, 7, 1000):
+            monkeypatch.setattr(segments, "BLOCK", block)
+            found.append(expected_segment_band(gates.log()))
+        torch.testing.assert_close(found[0], found[2])
+        torch.testing.assert_close(found[1], found[2])
+
+
+def test_memory_grows_with_the_length_not_with_its_square():
+    def largest(num_frames):
+        sizes = []
+        z = torch.zeros(1, num_frames, 3, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda saved: sizes.append(saved.numel()) or saved, lambda saved: saved
+        ):
+            expected_segment_band(torch.nn.functional.logsigmoid(z))
+        return max(sizes)
+
+    assert largest(6400) <= 8.5 * largest(800)
+
+
 def test_expected_band_of_decided_gates_is_their_segments():
     generator = torch.Generator().manual_seed(6)
     goes_on = torch.rand(3, 60, 5, generator=generator) < 0.7

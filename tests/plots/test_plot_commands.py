@@ -104,6 +104,32 @@ def test_transcript_is_aligned_to_the_same_place_whatever_the_model_waits(option
     assert one.words_from == "aligned"
 
 
+def test_backlog_is_what_decoding_reports_where_waits_are_shared(
+    models, options, tmp_path
+):
+    from recogniser_files import write_model
+
+    from espnet_dynlook.bin.asr_inference import Speech2Text
+    from espnet_dynlook.plots.device import read_backlogs
+
+    encoder = {"lookahead": "dynamic", "lookahead_frames": 6, "share_wait": True}
+    encoder["lookahead_scheduler"] = "frame"
+    files = write_model(tmp_path, encoder, {"compute_budget": 0.95}, model="dynlook")
+    state = torch.load(files[1], weights_only=True)
+    torch.manual_seed(1)
+    for key, value in state.items():
+        if ".scheduler." in key and value.dim() > 1:
+            state[key] = torch.randn_like(value)
+    torch.save(state, files[1])
+    recognise = Speech2Text(*map(str, files), decoding="ctc_greedy")
+    recognise(soundfile.read(models.audio, dtype="float32")[0])
+    trace = recognise.asr_model.encoder.lookahead
+    assert not torch.equal(trace.bands[0], trace.seen[0])  # some wait is shared
+    given = options("dynamic", asr_model_file=[str(files[1])], compute_budget=None)
+    [found] = read_backlogs(given)
+    assert found.upl_ms == pytest.approx(recognise.upl_ms(), rel=1e-4)
+
+
 def test_sweep_ends_where_the_training_is_and_gets_harder(options):
     from espnet_dynlook.plots.annealing import read_sweep
 
@@ -157,8 +183,8 @@ def test_real_speech_is_drawn_with_its_own_rate(models, tmp_path, dynlook_data):
     ("kind", "picture", "extra", "message"),
     [
         ("chunked", "masks", ["--soft"], "only those of lookahead: dynamic"),
-        ("chunked", "masks", ["--wait", "0.5"], "lookahead: dynamic"),
-        ("stock", "masks", ["--wait", "0.5"], "none of the plugin's encoders"),
+        ("chunked", "masks", ["--wait", "0.5"], "wait=0.5 needs a model"),
+        ("stock", "masks", ["--wait", "0.5"], "wait=0.5 needs a model"),
         ("chunked", "masks", ["--name", "a", "--name", "b"], "--name is given 2 times"),
         ("chunked", "masks", ["--text", "abc" * 40], "is it of this audio"),
         ("chunked", "masks", ["--start", "50"], "the utterance has"),

@@ -79,6 +79,19 @@ def test_lines_join_only_what_differs_by_a_number():
     assert family("dynamic_naive") != family("dynamic_relative")
 
 
+def test_user_perceived_latency_is_drawn_where_it_was_simulated():
+    labels = [axes.get_xlabel() for axes in draw(matrix(), ys=[Y]).axes]
+    assert not any("user-perceived" in label for label in labels)
+    rows = [row(seed=1, upl_ms=None), row("chunked_8", upl_ms=180.0)]
+    labels = [axes.get_xlabel() for axes in draw(rows, ys=[Y]).axes]
+    assert "user-perceived latency (ms)" in labels
+
+
+def test_a_parent_under_a_mask_looks_as_that_kind_does():
+    assert look_of("chunked:7") == look_of("chunked")
+    assert look_of("chunked:7") != look_of("something")
+
+
 def test_marks_are_the_means_and_full_is_a_level():
     axes = draw(matrix(), ys=[Y]).axes[0]
     marks = {
