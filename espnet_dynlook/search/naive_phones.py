@@ -96,6 +96,7 @@ def naive_lookup(
     rows: Rows,
     span: int,
     blank: int = 0,
+    weights: Sequence[float] | None = None,
 ) -> list[tuple[int, int, list[int]]]:
     """Return where words sound like entries, and like which, as ``Lookup`` sees it.
 
@@ -106,10 +107,12 @@ def naive_lookup(
         rows: Of the phones.
         span: At most so many words become one entry.
         blank: Index of the blank.
+        weights: Of the entries, which take no part where theirs is 0; None: 1 each.
     """
     said = naive_alignment(rows, words, blank)
     if said is None:
         return []
+    weights = [1.0] * len(entries) if weights is None else weights
     best = [list(row).index(max(row)) for row in rows]
     found = []
     for start, end in itertools.combinations(range(len(words) + 1), 2):
@@ -123,7 +126,33 @@ def naive_lookup(
             if best[frame] != blank and (frame == 0 or best[frame] != best[frame - 1])
         )
         own = tuple(phone for word in said[start:end] for phone in word.way)
-        alike = [n for n, ways in enumerate(entries) if {heard, own} & set(ways)]
+        alike = [
+            n
+            for n, (ways, weight) in enumerate(zip(entries, weights, strict=True))
+            if weight > 0 and {heard, own} & set(ways)
+        ]
         if alike:
             found.append((start, end, alike))
     return found
+
+
+def naive_share(
+    rows: Rows,
+    old: Sequence[int],
+    new: Sequence[int],
+    phones: int,
+    weights: tuple[float, float],
+    blank: int = 0,
+) -> float:
+    """Return what a hypothesis gets for a replacement, as ``Lookup`` sees it.
+
+    Args:
+        rows: Of the tokens, in the frames of the span.
+        old: Tokens that stand there.
+        new: Tokens of the entry.
+        phones: How many the entry has.
+        weights: Of the technique, and of the entry.
+        blank: Index of the blank.
+    """
+    lost = naive_ctc_score(rows, old, blank) - naive_ctc_score(rows, new, blank)
+    return math.prod(weights) * phones - lost

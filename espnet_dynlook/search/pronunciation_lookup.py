@@ -28,13 +28,14 @@ class PronunciationLookup:
     neighbours, the labels of the best phone path there, is looked up among the
     pronunciations of the catalog; so is the pronunciation that the alignment took. A
     span that has a doubtful word and matches an entry exactly is replaced by it, if
-    ``weight`` for each of its phones makes up for what the tokens lose,
-    ``log P(tokens of the entry) - log P(tokens of the span)``, summed over CTC paths in
-    the frames of the span. The sum of both, which is above 0, is its share of the
-    score. The language model is not asked: it does not know names.
+    ``weight * w`` for each of its phones, w being the entry's own weight, makes up for
+    what the tokens lose, ``log P(tokens of the entry) - log P(tokens of the span)``,
+    summed over CTC paths in the frames of the span. The sum of both, which is above 0,
+    is its share of the score. The language model is not asked: it does not know names.
 
     A word is doubtful that is rare (``counts``), unknown (to a language model of words)
-    or unsure (``confidence``). Words of entries never are. Of several entries with the
+    or unsure (``confidence``). Words of entries never are, but for entries of weight 0,
+    which take no part: as if the list did not have them. Of several entries with the
     same sound the one with the largest weight is taken, then that with the largest
     token score, then the likelier one for the language model, then the first one in
     the order of the texts. Of spans that overlap, the one with the largest share.
@@ -148,14 +149,18 @@ class Lookup:
 
     @property
     def sounds(self) -> dict[Way, list[int]]:
-        """Entries by each of their pronunciations."""
+        """Entries of a weight above 0 by each of their pronunciations."""
         if self._sounds is None:
             self._sounds = {}
             self.units.catalog.all_pronunciations()  # at once: much faster
-            for number in range(len(self.units.catalog)):
+            for number in filter(self._counts, range(len(self.units.catalog))):
                 for way in self.units.entry(number):
                     self._sounds.setdefault(way, []).append(number)
         return self._sounds
+
+    def _counts(self, entry: int) -> bool:
+        """Tell whether an entry takes part."""
+        return self.units.catalog.entries[entry].weight > 0
 
     def __call__(
         self,
@@ -194,7 +199,9 @@ class Lookup:
         doubtful = self.doubtful(one, log_probs)
         found = []
         for start, end, entries in self.alike(
-            units, [doubtful[unit.start] for unit in units], phone_log_probs
+            units,
+            [any(doubtful[unit.start : unit.end]) for unit in units],
+            phone_log_probs,
         ):
             span = units[start].start, units[end - 1].end
             swap = self._best(one, *span, entries, log_probs)
@@ -224,7 +231,7 @@ class Lookup:
             where there is a word that nobody can pronounce, or too few frames: the
             boundaries of words are unknown then.
         """
-        free = [unit.entry is None for unit in units]
+        free = [unit.entry is None or not self._counts(unit.entry) for unit in units]
         if not any(a and b for a, b in zip(free, doubtful, strict=True)):
             return []
         if not all(unit.ways for unit in units):
@@ -297,9 +304,10 @@ class Lookup:
         if best is None or scores[0] == -math.inf:
             return None
         n = best[1]
-        phones = len(entries[owners[n]])
-        share = self.options.weight * phones + scores[n] - scores[0]
-        return Replacement(start, end, owners[n], tuple(paths[n]), share)
+        entry = owners[n]
+        sound = self.options.weight * catalog.entries[entry].weight
+        share = sound * len(entries[entry]) + scores[n] - scores[0]
+        return Replacement(start, end, entry, tuple(paths[n]), share)
 
     def _language(self, words: Sequence[str]) -> float:
         """Return what the language model says of words at a beginning."""

@@ -154,6 +154,15 @@ def test_a_spelling_that_is_an_entry_is_that_entry():
         assert decoder()(rows, names(phrases))[0].text == "call ocafor"
 
 
+def test_an_entry_of_weight_0_has_no_variants():
+    rows = said("call ocafor", sure=0.9)
+    assert decoder()(rows, names([("okafor", 0)]))[0].text == "call ocafor"
+    assert decoder()(rows, names([("okafor", 0.1)]))[0].text == "call okafor"
+    # And keeps no other one from its own.
+    found = decoder()(rows, names(["okafor", ("ocafor", 0)]))
+    assert found[0].text == "call okafor"
+
+
 def test_a_spelling_of_two_entries_is_that_of_the_larger_weight():
     rows = said("call filippa", sure=0.9)
     both = decoder(30)(rows, names(["philippa", "phillippa"]))

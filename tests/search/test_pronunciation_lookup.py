@@ -4,12 +4,24 @@ import itertools
 import math
 
 import pytest
-from ctc_beam_cases import LETTERS, nearly, random_rows, said, seeded, write_arpa
-from phone_cases import known, numbers, phones
+from ctc_beam_cases import (
+    LETTERS,
+    names,
+    nearly,
+    random_rows,
+    said,
+    seeded,
+    write_arpa,
+)
+from ctc_beam_cases import (
+    spoken as spoken_tokens,
+)
+from phone_cases import Letters, known, phones
 
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
-from espnet_dynlook.search.naive_phones import naive_lookup
+from espnet_dynlook.search.ctc_beam import CTCBeamSearch
+from espnet_dynlook.search.naive_phones import naive_lookup, naive_share
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.phone_alignment import ctc_scores
 from espnet_dynlook.search.pronunciation_lookup import (
@@ -99,6 +111,10 @@ def test_the_weight_pays_for_what_the_tokens_lose():
     assert found[0].parts["lookup"] == pytest.approx(6 * 0.05, abs=0.01)
 
 
+def spoken_as(said):
+    return spoken_tokens(list(PHONE_TOKENS), said.split())
+
+
 def ctc_difference(rows, old, new):
     """Of the tokens of the second word, in its frames."""
     ids = [[LETTERS.index(c) for c in word] for word in (old, new)]
@@ -156,35 +172,63 @@ def test_homophones_are_settled_by_weight_then_tokens_then_text(tmp_path):
 
 def test_spans_are_those_of_the_naive_one():
     """Random words, entries and posteriors; every path is looked at."""
-    sounds = [numbers(text) for text in ("B", "T", "B T", "T B", "B AA")]
-    hits = 0
+    sounds = ["B", "T", "B T", "T B", "B AA"]
+    phone_list = ["<blank>", "B", "T", "AA", "<unk>"]
+    hits = idle = 0
     for seed in range(25):
         draw = seeded(seed)
         rows = random_rows(draw, 5, 5, 3.0)
-        # Few phones: B, T and AA are the first ones of a small list.
-        table = {number: n for n, number in enumerate(numbers("B T AA"), 1)}
-        small = [tuple(table[p] for p in sound) for sound in sounds]
+        small = [tuple(map(phone_list.index, sound.split())) for sound in sounds]
         words = [[draw.choice(small[:2])] for _ in range(draw.randint(1, 2))]
-        entries = [[sound] for sound in draw.sample(small, 3)]
+        chosen = draw.sample(range(len(sounds)), 3)
+        weights = draw.choices([0.0, 1.0, 2.0], k=3)
         doubtful = [draw.random() < 0.7 for _ in words]
         units = [Unit(n, n + 1, tuple(ways)) for n, ways in enumerate(words)]
-        lookup = Lookup(
-            PronunciationLookup(span=2),
-            SpokenUnits(known([]), PHONE_TOKENS),
-            [],
-            TokenWords(LETTERS),
-        )
-        lookup._sounds = {}
-        for n, ways in enumerate(entries):
-            for way in ways:
-                lookup._sounds.setdefault(way, []).append(n)
+        listed = zip("abc", weights, (sounds[n] for n in chosen), strict=True)
+        spoken = SpokenUnits(known(listed), phone_list)
+        lookup = Lookup(PronunciationLookup(span=2), spoken, [], TokenWords(LETTERS))
         found = [
             (a, b, sorted(alike)) for a, b, alike in lookup.alike(units, doubtful, rows)
         ]
-        expected = naive_lookup(words, doubtful, entries, rows.tolist(), 2)
-        assert found == expected
+        given = words, doubtful, [[small[n]] for n in chosen], rows.tolist(), 2
+        assert found == naive_lookup(*given, weights=weights)
         hits += len(found)
-    assert hits > 10
+        idle += naive_lookup(*given) != found
+    assert hits > 10 and idle > 3
+
+
+def test_the_share_is_that_of_the_naive_one_and_has_the_weight_of_the_entry():
+    rows = random_rows(seeded(3), 5, 4, 1.0)
+    for row, token in ((0, 1), (2, 2)):  # "ab" on its best path
+        rows[row, token] += 5
+    rows[[1, 3, 4], 0] += 5
+    rows = rows.log_softmax(1)
+    tokens = ["<blank>", "a", "b", "<space>"]
+    for weight in (0.5, 1.0, 5.0):
+        catalog = names([("ba", weight, "B T AA")], tokens, pronouncer=Letters())
+        spoken = SpokenUnits(catalog, PHONE_TOKENS, " ")
+        technique = PronunciationLookup(weight=2.0, confidence=1.0)
+        lookup = Lookup(technique, spoken, catalog.token_ids(), TokenWords(tokens))
+        one = CTCBeamSearch(tokens)(rows, None, 1)[0]
+        assert one.text == "ab"
+        heard = spoken_as("B T AA")
+        swaps = lookup.replacements(one, rows, heard)
+        share = naive_share(rows.tolist(), [1, 2], [2, 1], 3, (2.0, weight))
+        assert (share > 0) == bool(swaps)
+        assert [swap.share for swap in swaps] == pytest.approx([share] * len(swaps))
+    assert swaps
+
+
+@pytest.mark.parametrize("other", [[], ["bob"]])
+def test_an_entry_of_weight_0_takes_no_part(other):
+    rows = nearly("call kathleen now", "call cathleen now", sure=0.7, second=0.2)
+    heard = phones("call kathleen now", sure=0.9)
+    found = decode(rows, known([("kathleen", 0), *other]), heard)
+    assert found[0].text == "call cathleen now"
+    assert all(one.parts["lookup"] == 0 for one in found)
+    for phrases in ([("cathleen", 0), "kathleen"], ["kathleen"]):
+        found = decode(rows, known(phrases), heard)
+        assert found[0].text == "call kathleen now"
 
 
 def test_what_is_heard_is_the_best_path():
