@@ -17,6 +17,7 @@ from espnet_dynlook.search.ctc_beam_arrays import SAY_TOKENS, SAY_WORDS, Setting
 from espnet_dynlook.search.ctc_beam_language import language_of
 from espnet_dynlook.search.ctc_beam_state import CTCBeam, Final
 from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.ngram_vocabulary import check_vocabulary, unigram_fault
 from espnet_dynlook.search.token_words import TokenWords, WordSpan
 from espnet_dynlook.search.unigram_boost import UnigramBoost
 
@@ -65,8 +66,9 @@ class CTCBeamSearch:
         says: Whether that asks the language model itself.
 
     Raises:
-        ValueError: a number is out of its range, or unigram boosting has no language
-            model of words.
+        ValueError: a number is out of its range; the language model's words are in
+            another case than the tokens; or unigram boosting has no language model of
+            words, or one without ``<unk>``.
     """
 
     def __init__(
@@ -102,6 +104,10 @@ class CTCBeamSearch:
             )
         self.token_list = tuple(token_list)
         self.words = TokenWords(self.token_list)
+        if lm is not None:
+            check_vocabulary(lm, self.words)
+        if unigram is not None and unigram_fault(lm):
+            raise ValueError(unigram_fault(lm))
         self.lm = lm
         self.unigram = unigram
         language, ngram = language_of(lm, self.words)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from espnet_dynlook.search.ngram import NgramLM
+from espnet_dynlook.search.ngram_vocabulary import unigram_fault
 from espnet_dynlook.search.techniques import Techniques
 
 
@@ -73,7 +74,8 @@ def _of_unigram(unigram: Any, lm: NgramLM | None) -> list[str]:
             "unigram changes what the n-gram of words says, and its weight is 0: raise "
             "it, or write unigram: null"
         ]
-    return []
+    fault = unigram_fault(lm) if unigram is not None else ""
+    return [fault] if fault else []
 
 
 def _of_lookup(lookup: Any, lm: NgramLM | None) -> list[str]:

@@ -82,6 +82,11 @@ class ArpaModel:
         }
         return make_trie(nats, self.order, self.begin())
 
+    @property
+    def words(self) -> list[str]:
+        """Its vocabulary."""
+        return [gram[0] for gram in self._ngrams if len(gram) == 1]
+
     def begin(self) -> tuple[str, ...]:
         """Return the state before the first word: the words that count."""
         return (BEGIN,) if self.order > 1 else ()

@@ -11,7 +11,8 @@ class UnigramBoost:
     ``log p(w | h) = max(LM, log p(<unk> | h) + gamma - alpha * log N)`` for a word w of
     an entry that is complete, N being the number of entries: they share the place that
     the model has for a word it does not know. The model itself is never changed, and
-    its state goes on with w, or with ``<unk>`` where it does not know w.
+    its state goes on with w, or with ``<unk>`` where it does not know w. Models without
+    ``<unk>`` are refused: there is no such place in them.
     After https://arxiv.org/abs/2210.09510.
 
     Attributes:
