@@ -14,6 +14,7 @@ from espnet_dynlook.biasing.entries import (
     Entry,
     Phrase,
     Unusable,
+    merged_pronunciations,
     read_phrase_file,
     read_phrases,
 )
@@ -21,7 +22,7 @@ from espnet_dynlook.biasing.phones import Pronunciation, without_stress
 from espnet_dynlook.biasing.pronunciations import Pronouncer, default_pronouncer
 from espnet_dynlook.biasing.report import CatalogReport, describe
 from espnet_dynlook.biasing.segmentations import Splitter
-from espnet_dynlook.biasing.spelling import Spelling, is_special
+from espnet_dynlook.biasing.spelling import Spelling, is_all_marks, is_special
 from espnet_dynlook.biasing.tokenizers import (
     SPACE,
     Tokenizer,
@@ -199,7 +200,7 @@ class Catalog:
                 text,
                 max(phrase.weight for phrase in merged[text]),
                 self._all_segmentations(found[text]),
-                tuple(sorted({p for one in merged[text] for p in one.pronunciations})),
+                merged_pronunciations(phrase.pronunciations for phrase in merged[text]),
             )
             for text in texts
         )
@@ -212,6 +213,8 @@ class Catalog:
             ValueError: It cannot be written, in words for the report.
         """
         text = self._spelling(phrase)
+        if is_all_marks(text):
+            raise ValueError("nothing in it can be recognised")
         unknown = self._spelling.unknown(text)
         if unknown:
             raise ValueError(f"no token has {_characters(unknown)}")
@@ -230,6 +233,11 @@ class Catalog:
             if not back or again != tokens:
                 raise ValueError(f"the tokenizer makes {back!r} of it")
         return back, tokens
+
+    def left_out(self, phrases: Iterable[str]) -> list[str]:
+        """Return the marks of phrases that no token has, and that are left out."""
+        found = (mark for one in phrases for mark in self._spelling.left_out(one))
+        return sorted(set(found))
 
     def _all_segmentations(self, own: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Return a phrase's segmentations, the tokenizer's own first."""

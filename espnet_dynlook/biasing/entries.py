@@ -11,6 +11,9 @@ from espnet_dynlook.biasing.phones import Pronunciation, parse_phones
 SHOWN_FAULTS = 20
 #: In a warning.
 SHOWN_AT_ONCE = 5
+#: Of entries and of techniques: what is in millions drowns what was heard, and sums of
+#: much larger numbers lose it.
+MOST_WEIGHT = 1e6
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Entry:
         text: In the model's spelling, words apart by single spaces.
         weight: The largest of those given for it.
         segmentations: Its tokens, the tokenizer's own segmentation first.
-        given: Pronunciations that came with the list, with the stress they had there.
+        given: Pronunciations that came with the list, the likeliest first, with the
+            stress they had there.
     """
 
     text: str
@@ -106,16 +110,21 @@ def parse_weight(value: Any) -> float:
     """Return a weight.
 
     Raises:
-        ValueError: It is no finite number of 0 or more.
+        ValueError: It is no number from 0 to ``MOST_WEIGHT``.
     """
     try:
         weight = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"the weight {value!r} is no number; leave it out for weight 1"
         ) from None
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"the weight {value} must be 0 or more, and finite")
+    if weight > MOST_WEIGHT:
+        raise ValueError(
+            f"the weight {value} must be at most {MOST_WEIGHT:g}: 1 is that of every "
+            "phrase without one, and 10 is much"
+        )
     return weight
 
 
@@ -123,8 +132,12 @@ def check_list(phrases: Any) -> None:
     """Refuse what can be iterated over but is no list of phrases.
 
     Raises:
-        TypeError: It is one text, or a mapping, whose weights would be lost.
+        TypeError: It is no list, one text, or a mapping, whose weights would be lost.
     """
+    if not isinstance(phrases, Iterable):
+        raise TypeError(
+            f"phrases={phrases!r} is no list; give a list of texts, or [] for no names"
+        )
     if isinstance(phrases, str | Path):
         raise TypeError(
             f"phrases={str(phrases)!r} is one text; give a list of them, or a file to "
@@ -220,3 +233,18 @@ def read_phrase_file(path: str | Path) -> tuple[list[Phrase], list[Unusable]]:
             continue
         found.append(Phrase(place, text, weight, said))
     return found, unusable
+
+
+def merged_pronunciations(
+    lists: Iterable[Sequence[Pronunciation]],
+) -> tuple[Pronunciation, ...]:
+    """Return the pronunciations of equal phrases, the likeliest first.
+
+    One list stays in its order; of several, each has the best of its places, then the
+    alphabet decides, so that the order of the phrases never matters.
+    """
+    places: dict[Pronunciation, int] = {}
+    for said in lists:
+        for place, one in enumerate(said):
+            places[one] = min(place, places.get(one, place))
+    return tuple(sorted(places, key=lambda one: (places[one], one)))

@@ -1,10 +1,14 @@
-"""Text as a model's tokens spell it: Unicode forms, case, apostrophes, diacritics."""
+"""Text as a model's tokens spell it: Unicode forms, case, marks, diacritics."""
 
 import unicodedata
 from collections.abc import Iterable
 
 APOSTROPHES = "'’ʼ"  # those a token list may have, the usual one first
 _LIKE_APOSTROPHE = "'`´‘’‛ʹʻʼʽˈ′＇׳"
+#: Marks that are left out where no token has them: who is listed with them is called
+#: without. Curly quotation marks are as the plain one.
+_QUOTES = '"“”„‟«»'
+_LEFT_OUT = f".,!?:;'{_QUOTES}"
 _DASHES = "-‐‑‒–—―−﹘﹣－"
 #: Latin letters whose mark is a part of them, so that Unicode does not take it off.
 _PLAIN = {
@@ -26,6 +30,11 @@ def alphabet_of(token_list: Iterable[str]) -> frozenset[str]:
     return frozenset(
         "".join(token for token in token_list if not is_special(token))
     ) - {WORD_START, " "}
+
+
+def is_all_marks(text: str) -> bool:
+    """Tell a text of nothing but apostrophes, dashes and the like: it has no word."""
+    return not set(text) - set(_LEFT_OUT + _LIKE_APOSTROPHE + _DASHES + " ")
 
 
 def strip_marks(text: str) -> str:
@@ -83,6 +92,13 @@ class Spelling:
             return []
         return sorted(set(text) - self.alphabet - {" "})
 
+    def left_out(self, text: str) -> list[str]:
+        """Return the marks of a text that no token has, and that are left out."""
+        if self.alphabet is None:
+            return []
+        marks = {c for c in plain_marks(text) if c in _LEFT_OUT}
+        return sorted(mark for mark in marks if not self(mark))
+
 
 class _Table(dict[int, str]):
     """For ``str.translate``: what a character becomes, found when first seen."""
@@ -99,11 +115,14 @@ class _Table(dict[int, str]):
             return " "
         forms = [character, unicodedata.normalize("NFD", character)]
         forms += APOSTROPHES if character in _LIKE_APOSTROPHE else ()
+        forms += ['"'] if character in _QUOTES else ()
         forms.append(strip_marks(character))
         for form in forms:
             if form and self.alphabet.issuperset(form):
                 return form
         if character in _DASHES:  # Jean-Luc is two words for such a model
             return " "
+        if character in _LEFT_OUT or character in _LIKE_APOSTROPHE:
+            return ""  # O'Neil is ONEIL then
         # A mark without a letter that it could be joined with (as in i̇).
         return "" if unicodedata.combining(character) else character

@@ -1,7 +1,9 @@
 """A list of names in a model's tokens: what goes in, what is left out, and why."""
 
+import itertools
 import pickle
 import random
+import re
 import unicodedata
 
 import pytest
@@ -61,6 +63,21 @@ def test_duplicates_have_the_largest_weight_and_all_pronunciations():
     assert catalog.pronunciations(0) == (("B", "AA", "B"), ("B", "AO", "B"))
 
 
+def test_given_pronunciations_keep_their_order():
+    ways = ["B AO B", "B AA B", "B AH B"]
+    said = tuple(tuple(way.split()) for way in ways)
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        one = ("Bob", 1, [ways[n] for n in order])
+        for phrases in ([one], [one, one], ["bob", one]):
+            catalog = Catalog(phrases, chars())
+            assert catalog.entries[0].given == tuple(said[n] for n in order)
+            assert catalog.pronunciations(0) == catalog.entries[0].given
+    several = [("Bob", 1, ways[:2]), ("bob", 1, ways[1:]), ("BOB", 1, ways[2])]
+    found = {Catalog(p, chars()).entries for p in itertools.permutations(several)}
+    [[entry]] = found
+    assert entry.given == (said[1], said[2], said[0])
+
+
 def test_every_segmentation_writes_the_phrase_in_tokens_of_the_model(tokenizer):
     catalog = Catalog(NAMES, tokenizer, segmentations=6)
     for entry in catalog:
@@ -106,6 +123,43 @@ def test_unknown_characters_are_named_and_the_phrase_is_left_out_whole(tokenizer
     assert "phrase 2: 'Steels 日本': no token has '日'" in shown
 
 
+def test_a_phrase_loses_the_marks_that_no_token_has_and_says_so():
+    tokens = [token for token in UPPER if token != "'"]
+    catalog = Catalog(["O'Neil", "Mr. Smith", "Bob,", "?!", "'", "R&B"], chars(tokens))
+    assert texts(catalog) == ["BOB", "MR SMITH", "ONEIL"]
+    assert [(one.written, one.reason) for one in catalog.unusable] == [
+        ("?!", "nothing in it can be recognised"),
+        ("'", "nothing in it can be recognised"),
+        ("R&B", "no token has '&' (U+0026)"),
+    ]
+    lines = str(catalog.report()).splitlines()
+    assert lines[-1] == (
+        "phrase 1: \"O'Neil\" -> 'ONEIL': O N E I L; without ', which no token has"
+    )
+    assert Catalog(["Mr. Smith", "mr smith"], chars(tokens)).entries[0].text == (
+        "MR SMITH"
+    )
+    with pytest.raises(CatalogError, match="nothing in it"):
+        Catalog(["..."], chars(tokens), strict=True)
+
+
+def test_apostrophes_alone_are_no_entry():
+    catalog = Catalog(["'", "’ '", "O'Neil"], chars())
+    assert texts(catalog) == ["O'NEIL"] and len(catalog.unusable) == 2
+    assert catalog.report().entries[0].left_out == ()
+
+
+def test_many_weights_are_said_to_be_few():
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    some = [
+        (a + b, 1 + n / 9) for n, (a, b) in enumerate(itertools.product(letters, "X"))
+    ]
+    shown = str(Catalog(some, chars()).report()).splitlines()[1]
+    assert re.match(r"26 different weights are searched as \d+, each at most ", shown)
+    few = Catalog(some[:4], chars()).report()
+    assert few.weights == "" and "different weights" not in str(few)
+
+
 def test_strict_mode_names_every_phrase_that_cannot_be_used():
     with pytest.raises(
         CatalogError, match=r"2 phrases.*\n.*日(.|\n)*phrase 3"
@@ -120,6 +174,8 @@ def test_strict_mode_names_every_phrase_that_cannot_be_used():
     [
         (("York", "heavy"), "the weight 'heavy' is no number"),
         (("York", float("nan")), "must be 0 or more, and finite"),
+        (("York", 1e17), "the weight 1e+17 must be at most 1e+06"),
+        (("York", 10**400), "is no number"),
         (("York", 1, "Y AO R KK"), "'KK' in the pronunciation"),
         (("York", 1, "", 3), "not a text or"),
         (7, "not a text or"),
@@ -139,6 +195,9 @@ def test_what_is_no_list_is_refused():
         Catalog("York", chars())
     with pytest.raises(TypeError, match=r"is a mapping; give a list of \(text, weight"):
         Catalog({"York": 2.0}, chars())
+    for nothing in (None, 3):
+        with pytest.raises(TypeError, match=f"phrases={nothing} is no list; give a"):
+            Catalog(nothing, chars())
     with pytest.raises(TypeError, match="no text2tokens"):
         Catalog(["York"], UPPER)
 

@@ -36,8 +36,33 @@ def test_text_becomes_what_the_tokens_can_write(token_list, text, expected):
 def test_apostrophe_is_the_one_that_the_tokens_have():
     curly = [token.replace("'", "’") for token in LOWER]
     assert Spelling(curly)("o'brien") == "o’brien"
-    without = [token for token in LOWER if token != "'"]
-    assert Spelling(without).unknown(Spelling(without)("o'brien")) == ["'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "left_out"),
+    [
+        ("O'Neil d’Arc D‘Arc", "oneil darc darc", ["'"]),
+        ("McDonald's", "mcdonalds", ["'"]),
+        ("Mr. Smith", "mr smith", ["."]),
+        ("Bob,", "bob", [","]),
+        ('“Who?” «Me!» "it": a; b', "who me it a b", [*'!"', ":", ";", "?", *"«»“”"]),
+        ("U.S. Grant…", "us grant", ["."]),
+        ("' .", "", ["'", "."]),
+    ],
+)
+def test_marks_that_no_token_has_are_left_out(text, expected, left_out):
+    spelling = Spelling([token for token in LOWER if token != "'"])
+    assert spelling(text) == expected
+    assert spelling.unknown(expected) == []
+    assert spelling.left_out(text) == left_out
+    assert Spelling(None)(text) == Spelling(None)(Spelling(None)(text))
+    assert Spelling(None).left_out(text) == []
+
+
+def test_marks_that_a_token_has_stay():
+    spelling = Spelling([*LOWER, "."])
+    assert spelling("Mr. O’Neil,") == "mr. o'neil"
+    assert spelling.left_out("Mr. O’Neil,") == [","]
 
 
 def test_marks_are_made_equal_before_the_tokens_are_known():
