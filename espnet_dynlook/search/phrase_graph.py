@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.weight_levels import weight_levels
 from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import Graph, find_arc, slot_of
 
@@ -16,9 +17,11 @@ class PhraseGraph:
     """Where a search may be within the entries of a catalog.
 
     Every segmentation of every entry is a path from a root. Entries of one weight share
-    their beginnings; each weight has a root of its own, so that what an entry gets
-    never depends on another's weight. The time to follow a token does not depend on the
-    number of entries, but on that of different weights among those that begin with it.
+    their beginnings; each weight has a root of its own, so that what an entry gets does
+    not depend on another's weight. The time to follow a token does not depend on the
+    number of entries, but on that of different weights among those that begin with it;
+    so weights that are too many count as the few of ``weight_levels``, as near as can
+    be, which depend on the set of the weights alone. ``Catalog.report()`` says so.
 
     Attributes:
         arrays: For compiled code.
@@ -40,7 +43,8 @@ def phrase_graph(catalog: Catalog | None, token_list: Sequence[str]) -> PhraseGr
     catalog = catalog.for_tokens(token_list)
     if not len(catalog):
         return _EMPTY
-    weights = [entry.weight for entry in catalog.entries]
+    levels = weight_levels(entry.weight for entry in catalog.entries)
+    weights = [levels[entry.weight] for entry in catalog.entries]
     return build_graph(catalog.token_ids(), weights)
 
 

@@ -25,6 +25,7 @@ from ctc_beam_cases import (
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.entries import CatalogError
 from espnet_dynlook.biasing.tokenizers import CharTokenizer
+from espnet_dynlook.biasing.weight_levels import LEVELS
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam_arrays import COMMON, TOKENS, Frame
 from espnet_dynlook.search.ctc_beam_expand import ENTRIES, candidates
@@ -177,6 +178,30 @@ def test_work_does_not_grow_with_the_list(weights):
     assert candidates[2] <= 1.2 * candidates[1] and candidates[1] <= 1.2 * candidates[0]
     # Of each candidate at most an entry for each weight in each place it may begin.
     assert entries[2] <= weights * 2 * candidates[2]
+
+
+def test_entries_do_not_grow_with_the_number_of_weights():
+    """Weights that are too many count as a few that are near."""
+    draw = seeded(0)
+    phrases = sorted({"".join(draw.choices("abc", k=6)) for _ in range(300)})
+    rows = random_rows(draw, 20, len(LETTERS), 2.0)
+    rows[:, [LETTERS.index(letter) for letter in "abc"]] += 3
+    one = search(10, boosting=Boosting(confidence=0.0, silence=1.0))
+    entries = []
+    for listed in (phrases, [(p, 1 + n / 300) for n, p in enumerate(phrases)]):
+        state, seen = one.begin(names(listed)), 0
+        for row in rows.log_softmax(1):
+            seen += looked_at(state, row.numpy())[1]
+            state = state.step(row[None])
+        entries.append(seen)
+    assert 0 < entries[1] <= LEVELS * entries[0]
+    levels = kept_graph(names(listed), tuple(LETTERS)).arrays.weights
+    assert len(set(levels.tolist())) <= LEVELS
+    # As few as they are, they are the same in any order, with any duplicates.
+    again = [*listed, *draw.sample(listed, 30)]
+    draw.shuffle(again)
+    rows = rows.log_softmax(1)
+    assert all_of(one(rows, names(again))) == all_of(one(rows, names(listed)))
 
 
 def looked_at(state, row):
