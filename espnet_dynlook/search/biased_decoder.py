@@ -11,7 +11,9 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.lexicon import in_cmu_dictionary
 from espnet_dynlook.biasing.phones import PHONE_TOKENS
 from espnet_dynlook.biasing.pronunciations import Pronouncer
+from espnet_dynlook.biasing.weight_levels import weight_levels
 from espnet_dynlook.search import phonetic_rescoring, pronunciation_lookup
+from espnet_dynlook.search.checks import check_catalog, check_whole
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch, Hypothesis
 from espnet_dynlook.search.ctc_beam_state import CTCBeam
 from espnet_dynlook.search.grapheme_variants import WidenedCatalog
@@ -54,6 +56,21 @@ class Names:
     lookup: Lookup | None
     weights: dict[tuple[str, ...], float]
     token_ids: list[list[list[int]]]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Hypotheses on their way through the techniques, the best first.
+
+    Attributes:
+        beam: Of the search, variants of names as they are.
+        written: With entries in place of their variants, and rescored.
+        found: In the end: with doubtful words looked up.
+    """
+
+    beam: list[Hypothesis]
+    written: list[Hypothesis]
+    found: list[Hypothesis]
 
 
 class BiasedDecoder:
@@ -148,27 +165,49 @@ class BiasedDecoder:
             Hypotheses, the best first; at least one. ``parts`` has ``PARTS``.
 
         Raises:
+            TypeError: ``log_probs`` is no tensor, or ``catalog`` no catalog.
             ValueError: what is given are no log-probabilities of that shape, those of
                 the phones are missing, or names get a bias, and ``beam_size`` is 1.
             MissingPackage: what says how words are said is not installed.
         """
+        check_catalog(catalog)
+        if nbest is not None:
+            check_whole("nbest", nbest, 1)
         names = None if catalog is None or not len(catalog) else self.names(catalog)
         if names is None or not len(names.catalog):
             return [_split(one, 0.0) for one in self.search(log_probs, None, nbest)]
+        return self.stages(log_probs, names, phone_log_probs).found[:nbest]
+
+    def stages(
+        self,
+        log_probs: torch.Tensor,
+        names: Names,
+        phone_log_probs: torch.Tensor | None = None,
+    ) -> Stages:
+        """Decode an utterance, with names; keep what is between the techniques.
+
+        Args:
+            log_probs: Log-probabilities (T, V).
+            names: Of a list that has some.
+            phone_log_probs: Those of the phone head (T', P).
+        """
         log_probs = checked_log_probs(log_probs)
-        found = self.search(log_probs, names.widened.catalog)
-        found = [_split(one, self._unigram(one, names)) for one in found]
+        beam = self.search(log_probs, names.widened.catalog)
+        beam = [_split(one, self._unigram(one, names)) for one in beam]
+        written = beam
         if names.widened.written:
-            found = distinct([self._written(one, names) for one in found])
-        if self.needs_phones:
-            phones = self._checked(phone_log_probs)
-            if self.techniques.rescoring is not None:
-                found = self.techniques.rescoring(
-                    found, phones, names.units, self.search.blank
-                )
-            if names.lookup is not None:
-                found = names.lookup(found, log_probs, phones)
-        return found[:nbest]
+            written = distinct([self.written(one, names) for one in beam])
+        if not self.needs_phones:
+            return Stages(beam, written, written)
+        phones = self._checked(phone_log_probs)
+        if self.techniques.rescoring is not None:
+            written = self.techniques.rescoring(
+                written, phones, names.units, self.search.blank
+            )
+        if names.lookup is None:
+            return Stages(beam, written, written)
+        found = names.lookup(written, log_probs, phones)
+        return Stages(beam, written, found)
 
     def begin(self, catalog: Catalog | None = None) -> CTCBeam:
         """Return what is known before the first frame of a stream.
@@ -215,9 +254,11 @@ class BiasedDecoder:
                 lm,
                 self.search.blank,
             )
-        weights = {self._words(e.text): e.weight for e in catalog.entries}
+        # As the beam has them: these say what of its bias is whose.
+        levels = weight_levels(entry.weight for entry in catalog.entries)
+        weights = {self._words(e.text): levels[e.weight] for e in catalog.entries}
         for text, entry in widened.written.items():
-            weights[self._words(text)] = catalog.entries[entry].weight
+            weights[self._words(text)] = levels[catalog.entries[entry].weight]
         return Names(catalog, widened, units, lookup, weights, token_ids)
 
     def _is_word(self, word: str) -> bool:
@@ -241,7 +282,7 @@ class BiasedDecoder:
         share = unigram_share(words, names.weights, lm, unigram, len(names.catalog))
         return min(share, bias)
 
-    def _written(self, one: Hypothesis, names: Names) -> Hypothesis:
+    def written(self, one: Hypothesis, names: Names) -> Hypothesis:
         """Return a hypothesis with entries in place of their other spellings."""
         between, written = self.search.words.between, names.widened.written
         longest = max(len(self._words(text)) for text in written)

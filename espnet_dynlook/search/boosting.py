@@ -3,6 +3,13 @@
 import math
 from dataclasses import dataclass
 
+from espnet_dynlook.biasing.entries import MOST_WEIGHT
+from espnet_dynlook.search.checks import check_weight, check_whole
+
+#: That a token can get, in nats: with the largest weight of an entry, what was heard is
+#: still more than the rounding of the sum.
+MOST_OF_A_TOKEN = 10 * MOST_WEIGHT
+
 
 @dataclass(frozen=True)
 class Boosting:
@@ -43,11 +50,14 @@ class Boosting:
 
     def __post_init__(self) -> None:
         for name in ("weight", "slope", "cap"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}={value} of boosting must be 0 or more")
-        if self.top < 1:
-            raise ValueError(f"top={self.top} of boosting must be 1 or more tokens")
+            check_weight(name, getattr(self, name), "boosting")
+        if self.weight * self.cap > MOST_OF_A_TOKEN:
+            raise ValueError(
+                f"weight={self.weight} of boosting gives a token up to "
+                f"{self.weight * self.cap:g} nats (cap={self.cap}), and at most "
+                f"{MOST_OF_A_TOKEN:g} may be: lower one of them"
+            )
+        check_whole("top", self.top, 1, "boosting")
         if not self.floor <= 0:
             raise ValueError(f"floor={self.floor} is a log-probability: 0 or less")
         for name in ("confidence", "silence"):

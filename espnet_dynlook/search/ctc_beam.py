@@ -13,9 +13,11 @@ import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.search.boosting import Boosting
+from espnet_dynlook.search.checks import check_catalogs, check_lengths, check_whole
 from espnet_dynlook.search.ctc_beam_arrays import SAY_TOKENS, SAY_WORDS, Settings
 from espnet_dynlook.search.ctc_beam_language import language_of
 from espnet_dynlook.search.ctc_beam_state import CTCBeam, Final
+from espnet_dynlook.search.incremental import as_tensor
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.ngram_vocabulary import check_vocabulary, unigram_fault
 from espnet_dynlook.search.token_words import TokenWords, WordSpan
@@ -85,17 +87,20 @@ class CTCBeamSearch:
         blank_threshold: float = 0.999,
         blank: int = 0,
     ):
-        if beam_size < 1:
-            raise ValueError(f"beam_size={beam_size} must be at least 1")
-        if candidates < 1:
-            raise ValueError(f"candidates={candidates} must be at least 1")
+        check_whole("beam_size", beam_size, 1)
+        check_whole("candidates", candidates, 1)
+        if not token_threshold <= 0:
+            raise ValueError(
+                f"token_threshold={token_threshold} is a log-probability: 0 or less"
+            )
         if not beam_threshold > 0:
             raise ValueError(f"beam_threshold={beam_threshold} must be above 0 nats")
         if not 0 < blank_threshold <= 1:
             raise ValueError(
                 f"blank_threshold={blank_threshold} is a probability above 0"
             )
-        if not 0 <= blank < len(token_list):
+        check_whole("blank", blank, 0)
+        if blank >= len(token_list):
             raise ValueError(f"blank={blank} is none of {len(token_list)} tokens")
         if unigram is not None and (lm is None or lm.unit != "word"):
             raise ValueError(
@@ -145,7 +150,7 @@ class CTCBeamSearch:
         """Search an utterance.
 
         Args:
-            log_probs: Log-probabilities (T, V); T may be 0.
+            log_probs: Log-probabilities (T, V), a tensor or an array; T may be 0.
             catalog: Names; None or without entries: none.
             nbest: Return at most so many; None: all that the beam holds.
 
@@ -153,8 +158,9 @@ class CTCBeamSearch:
             Hypotheses, the best first; at least one.
 
         Raises:
-            ValueError: ``log_probs`` is no (T, V) of log-probabilities; or names
-                get a bias, and ``beam_size`` is 1.
+            TypeError: ``log_probs`` is no tensor, or ``catalog`` no catalog.
+            ValueError: ``log_probs`` is no (T, V) of log-probabilities; ``nbest`` is
+                below 1; or names get a bias, and ``beam_size`` is 1.
             CatalogError: The catalog is strict and has phrases that these tokens
                 cannot write.
         """
@@ -170,20 +176,38 @@ class CTCBeamSearch:
         """Search utterances, each with its own catalog.
 
         Args:
-            log_probs: Log-probabilities (B, T, V).
+            log_probs: Log-probabilities (B, T, V), a tensor or an array.
             lengths: Frames of each.
             catalogs: Of each; None: none at all.
             nbest: Return at most so many of each.
+
+        Raises:
+            TypeError: ``catalogs`` is no list of catalogs.
+            ValueError: there are not as many lengths or catalogs as utterances, or an
+                utterance cannot have that length; and as for a single one.
         """
+        log_probs = as_tensor(log_probs, "log_probs")
+        if log_probs.dim() != 3:
+            raise ValueError(
+                f"log_probs has shape {tuple(log_probs.shape)} and must be (B, T, V)"
+            )
+        frames = check_lengths(lengths, len(log_probs), log_probs.shape[1])
+        check_catalogs(catalogs, len(log_probs))
         if catalogs is None:
             catalogs = [None] * len(log_probs)
         return [
-            self(one[: int(length)], catalog, nbest)
-            for one, length, catalog in zip(log_probs, lengths, catalogs, strict=True)
+            self(one[:length], catalog, nbest)
+            for one, length, catalog in zip(log_probs, frames, catalogs, strict=True)
         ]
 
     def results(self, state: CTCBeam, nbest: int | None = None) -> list[Hypothesis]:
-        """Return the hypotheses of a state, if its utterance ends there."""
+        """Return the hypotheses of a state, if its utterance ends there.
+
+        Raises:
+            ValueError: ``nbest`` is below 1.
+        """
+        if nbest is not None:
+            check_whole("nbest", nbest, 1)
         number = self.settings.beam if nbest is None else nbest
         return [self._hypothesis(one) for one in state.best(number)]
 

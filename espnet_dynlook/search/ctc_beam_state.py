@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.search.checks import check_catalog
 from espnet_dynlook.search.ctc_beam_arrays import (
     ASK,
     BEFORE,
@@ -37,6 +38,7 @@ from espnet_dynlook.search.ctc_beam_language import Language
 from espnet_dynlook.search.incremental import (
     Chain,
     Token,
+    as_tensor,
     chained,
     checked_log_probs,
     silence_behind,
@@ -146,6 +148,7 @@ class CTCBeam:
         Raises:
             ValueError: they are no log-probabilities (n, V).
         """
+        frames = as_tensor(frames, "log_probs")
         if frames.dim() == 2 and frames.shape[1] != len(self.search.token_list):
             raise ValueError(
                 f"log_probs has {frames.shape[1]} labels for a token_list of "
@@ -292,8 +295,10 @@ def graph_for(search: "CTCBeamSearch", catalog: Catalog | None) -> PhraseGraph:
 
     Raises:
         CatalogError: The catalog is strict, and these tokens cannot write some phrase.
+        TypeError: It is no catalog.
         ValueError: The beam has no place for entries that are not complete.
     """
+    check_catalog(catalog)
     graph = kept_graph(catalog, search.token_list)
     biases = search.unigram is not None or search.settings.boosting[:2].min() > 0
     if graph.size and biases and search.settings.beam == 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.phones import PHONES, Pronunciation
+from espnet_dynlook.search.checks import check_whole
 
 #: The package's own changes, which say how such a file is written.
 TABLE = Path(__file__).with_name("grapheme_variants.tsv")
@@ -49,8 +50,7 @@ class GraphemeVariants:
     table: str | None = None
 
     def __post_init__(self) -> None:
-        if self.number < 0:
-            raise ValueError(f"number={self.number} of variants must be 0 or more")
+        check_whole("number", self.number, 0, "variants")
         self.changes("letters")  # what is wrong with the file is said now
 
     def changes(self, kind: str) -> Changes:

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 
@@ -96,22 +97,45 @@ def tokens_of(chain: Chain | None, first: int = 0) -> list[Token]:
     return found[::-1]
 
 
+def as_tensor(values: Any, name: str) -> torch.Tensor:
+    """Return a tensor as it is, and an array of NumPy as a tensor.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind not in "fiu":
+            raise TypeError(f"{name} is an array of {values.dtype}: give numbers")
+        # Not on the memory itself, which may be read-only, or of another byte order.
+        return torch.from_numpy(
+            values.astype(values.dtype.newbyteorder("="), copy=True)
+        )
+    if not isinstance(values, torch.Tensor):
+        raise TypeError(
+            f"{name} is a {type(values).__name__} and must be a tensor, or an array of "
+            "NumPy"
+        )
+    return values
+
+
 #: Least sum of a frame's probabilities that is no rounding: a model in bfloat16 says -8
 #: where -8.03 is right, and whoever gets that as float32 cannot tell.
 MOST = 1.1
 
 
-def checked_log_probs(log_probs: torch.Tensor, name: str = "log_probs") -> torch.Tensor:
+def checked_log_probs(log_probs: Any, name: str = "log_probs") -> torch.Tensor:
     """Return log-probabilities (n, V) as float64, if they can be that.
 
     Args:
-        log_probs: Of any floating type.
+        log_probs: A tensor, or an array of NumPy, of any floating type.
         name: Of the argument, for messages.
 
     Raises:
+        TypeError: they are neither.
         ValueError: they have another shape, NaN, a frame whose probabilities sum to
             more than 1 (``MOST``), or one in which nothing is possible.
     """
+    log_probs = as_tensor(log_probs, name)
     if log_probs.dim() != 2:
         raise ValueError(
             f"{name} has shape {tuple(log_probs.shape)} and must be (n, V), frames "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from espnet_dynlook.search.checks import check_weight
 from espnet_dynlook.search.ctc_beam import Hypothesis
 from espnet_dynlook.search.phone_alignment import align_words, ctc_scores
 from espnet_dynlook.search.spoken_units import SpokenUnits
@@ -42,8 +43,7 @@ class PhoneticRescoring:
     weight: float = 0.3
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise ValueError(f"weight={self.weight} of rescoring must be 0 or more")
+        check_weight("weight", self.weight, "rescoring")
 
     def __call__(
         self,

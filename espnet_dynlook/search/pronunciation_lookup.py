@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from espnet_dynlook.search.checks import check_weight, check_whole
 from espnet_dynlook.search.ctc_beam import Hypothesis
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.phone_alignment import Way, align_words, ctc_scores
@@ -60,14 +61,11 @@ class PronunciationLookup:
     span: int = 3
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise ValueError(f"weight={self.weight} of lookup must be 0 or more")
+        check_weight("weight", self.weight, "lookup")
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"confidence={self.confidence} of lookup: a probability")
-        if self.rare < 0:
-            raise ValueError(f"rare={self.rare} of lookup must be 0 or more")
-        if self.span < 1:
-            raise ValueError(f"span={self.span} of lookup must be 1 or more words")
+        check_whole("rare", self.rare, 0, "lookup")
+        check_whole("span", self.span, 1, "lookup")
         if self.counts is not None:
             read_counts(str(self.counts))  # what is wrong with it is said now
 

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from espnet_dynlook.biasing.entries import MOST_WEIGHT
+from espnet_dynlook.search.checks import check_weight
+
 
 @dataclass(frozen=True)
 class UnigramBoost:
@@ -27,10 +30,8 @@ class UnigramBoost:
     alpha: float = 0.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.gamma):
-            raise ValueError(f"gamma={self.gamma} must be finite")
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise ValueError(f"alpha={self.alpha} must be 0 or more")
+        check_weight("gamma", self.gamma, "unigram", -MOST_WEIGHT)
+        check_weight("alpha", self.alpha, "unigram")
 
     def lift(self, entries: int) -> float:
         """Return how far above ``<unk>`` a word of so many entries is, at least."""
