@@ -42,12 +42,26 @@ Posteriors = tuple[torch.Tensor, torch.Tensor | None]
 def techniques_of(setting: Mapping[str, float], start: Techniques) -> Techniques:
     """Return techniques with these weights; their other keys are those of ``start``."""
     made = {}
-    for name, (cls, key, values) in TUNED.items():
+    for name, (cls, key, _) in TUNED.items():
         weight = setting.get(name, 0.0)
         given = getattr(start, name) or cls()
-        value = type(values[0])(weight)
+        value = weight_of(name, weight)
         made[name] = dataclasses.replace(given, **{key: value}) if weight else None
     return Techniques(**made)
+
+
+def weight_of(name: str, value: float) -> float:
+    """Return a value of a technique's key that is tuned, as that key wants it.
+
+    Raises:
+        ValueError: the key is a whole number, and the value is none.
+    """
+    _, key, values = TUNED[name]
+    if not isinstance(values[0], int):
+        return value
+    if not float(value).is_integer():
+        raise ValueError(f"{name}={value:g}: {key} of {name} is a whole number")
+    return int(value)
 
 
 class CTCModel:

@@ -33,6 +33,7 @@ from espnet_dynlook.recipe.held_out import (
     add_model_options,
     load_model,
     techniques_of,
+    weight_of,
 )
 from espnet_dynlook.recipe.model_lists import read_model_lists
 from espnet_dynlook.recipe.results import markdown_table
@@ -82,6 +83,11 @@ def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float
             raise config.ConfigError(
                 f"--grid {argument}: values are numbers, such as {name}=1,2"
             ) from None
+        for value in grid[name] if name in TUNED else ():
+            try:
+                weight_of(name, value)
+            except ValueError as error:
+                raise config.ConfigError(f"--grid {argument}: {error}") from None
     return {name: values for name, values in grid.items() if name not in missing}
 
 
@@ -168,6 +174,11 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
     if said:
         raise config.ConfigError(
             f"--without {args.without}: the list of {said[0]} has what is said there"
+        )
+    if not any(one.true for one in lists.values()):
+        raise config.ConfigError(
+            f"--lists {args.lists}: no list has anything that is said (column 3), so "
+            "that no name can be found: give lists with what is said"
         )
     return HeldOut(trained, speech, lists, without, args.beam_size, lm, start)
 
