@@ -1,6 +1,6 @@
 """Why a name was recognised in an utterance, or why not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +8,8 @@ import torch
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.g2p import MissingPackage
 from espnet_dynlook.biasing.phones import Pronunciation
-from espnet_dynlook.search.biased_decoder import PARTS, BiasedDecoder
+from espnet_dynlook.search.biased_decoder import PARTS, BiasedDecoder, Names
+from espnet_dynlook.search.checks import check_catalog
 from espnet_dynlook.search.ctc_beam import Hypothesis
 from espnet_dynlook.search.explain_facts import (
     PhoneFacts,
@@ -16,20 +17,11 @@ from espnet_dynlook.search.explain_facts import (
     phone_facts,
     token_facts,
 )
+from espnet_dynlook.search.explain_reason import READABLE, inside_words, reason
 from espnet_dynlook.search.greedy import best_path
+from espnet_dynlook.search.incremental import checked_log_probs
 from espnet_dynlook.search.phone_alignment import Way
 from espnet_dynlook.search.spotting import Spotted, spot
-
-#: Names of the parts of a score for readers.
-READABLE = {
-    "ctc": "CTC",
-    "boosting": "1 boosting",
-    "unigram": "2 unigram",
-    "lm": "language model",
-    "word_insertion": "word insertion",
-    "rescoring": "3 rescoring",
-    "lookup": "4 lookup",
-}
 
 
 @dataclass(frozen=True)
@@ -46,13 +38,17 @@ class Explanation:
         frame_seconds: Period of a frame; None: times are in frames.
         text: What was recognised.
         recognised: Whether the name is in it.
-        place: Where the name's tokens fit best, of all segmentations.
-        heard: What the best path says in these frames.
+        place: Where the tokens of the name or of a variant fit best, of all.
+        spelling: What these write: the name, or a variant of it.
+        plain: Where those of the name itself fit best, if a variant's are nearer; else
+            None.
+        heard: What the best path says in the frames of ``place``.
         tokens: The tokens there.
         phones: How it fits the phones; None: without phone head or pronunciation.
         unbiased: As ``place``, without the adapter; None: there is none.
         own: The best hypothesis with the name; None: no hypothesis has it.
-        rival: The best one without.
+        variant: Other spelling of the name that is written as it in ``own``; "": none.
+        rival: The best one without, also one whose words lookup has replaced.
         reason: Why the name won or lost.
     """
 
@@ -66,11 +62,14 @@ class Explanation:
     text: str
     recognised: bool
     place: Spotted | None
+    spelling: str
+    plain: Spotted | None
     heard: str
     tokens: tuple[TokenFacts, ...]
     phones: PhoneFacts | None
     unbiased: Spotted | None
     own: Hypothesis | None
+    variant: str
     rival: Hypothesis | None
     reason: str
 
@@ -98,11 +97,17 @@ class Explanation:
             lines.append(f"  also spelled: {', '.join(self.spellings)}")
         if self.place is not None:
             place = self.place
+            what = f" as {self.spelling!r}, a variant," if self.plain else ""
             lines.append(
-                f"  fits best from {self.time(place.start)} to {self.time(place.end)}, "
-                f"{abs(place.margin):.1f} nats below the best path there, which says "
-                f"{self.heard!r}"
+                f"  fits best{what} from {self.time(place.start)} to "
+                f"{self.time(place.end)}, {abs(place.margin):.1f} nats below the best "
+                f"path there, which says {self.heard!r}"
             )
+            if self.plain is not None:
+                lines.append(
+                    f"  as {self.name!r} itself: {abs(self.plain.margin):.1f} nats "
+                    f"below, at {self.time(self.plain.start)}"
+                )
             if self.unbiased is not None:
                 lines.append(
                     f"  without the adapter: {abs(self.unbiased.margin):.1f} nats "
@@ -153,7 +158,7 @@ def explain(
 
     Args:
         decoder: With the techniques that are to be explained.
-        name: As written in the list, or as the entry is spelled.
+        name: As written in the list, or as the entry is spelled, in any case.
         log_probs: Of the utterance (T, V).
         catalog: The list, which has the name.
         phone_log_probs: Of the phone head (T', P); None: there is none.
@@ -161,20 +166,40 @@ def explain(
         frame_seconds: Period of a frame (T), for times in seconds.
 
     Raises:
-        ValueError: the list has no such entry; it says why, if that is known.
+        ValueError: the list has no such entry, and why, if that is known; or
+            ``unbiased`` is of another shape than ``log_probs``.
     """
+    check_catalog(catalog)
+    log_probs = checked_log_probs(log_probs)
+    if unbiased is not None:
+        unbiased = checked_log_probs(unbiased, "unbiased")
+        if unbiased.shape != log_probs.shape:
+            raise ValueError(
+                f"unbiased has the shape {tuple(unbiased.shape)} and log_probs "
+                f"{tuple(log_probs.shape)}: give frames of the same utterance, with "
+                "and without the adapter"
+            )
     # Not that of the names: an equal list may have other phrases that are unusable.
     catalog, blank = catalog.for_tokens(decoder.search.token_list), decoder.search.blank
     number = find_entry(catalog, name)
     names = decoder.names(catalog)
     entry = catalog.entries[number]
-    ids = names.token_ids[number]
-    found = decoder(log_probs, catalog, phone_log_probs)
+    stages = decoder.stages(log_probs, names, phone_log_probs)
+    found = stages.found
     has = [_has(one, entry.text, decoder) for one in found]
     own = next((h for h, yes in zip(found, has, strict=True) if yes), None)
-    rival = next((h for h, yes in zip(found, has, strict=True) if not yes), None)
-    places = [spot(log_probs, path, blank) for path in ids]
-    place = max((p for p in places if p is not None), key=_margin, default=None)
+    # What lookup replaced is not among them any more.
+    others = [*found, stages.written[0]] if own is found[0] else found
+    others = [one for one in others if not _has(one, entry.text, decoder)]
+    rival = max(others, key=lambda one: one.score, default=None)
+    spellings = sorted(t for t, n in names.widened.written.items() if n == number)
+    ways = names.widened.catalog.token_ids()[number]
+    ids = names.token_ids[number]
+    plain = _nearest(spot(log_probs, path, blank) for path in ids)
+    place = _nearest(spot(log_probs, path, blank) for path in [*ids, *ways])
+    spelling = entry.text
+    if place is not None and list(place.labels) not in ids:
+        spelling = decoder.search.words.text_of(place.labels)
     before = None
     if unbiased is not None and place is not None:
         before = spot(unbiased, place.labels, blank)
@@ -184,32 +209,38 @@ def explain(
         tokens = tuple(token_facts(decoder, log_probs, place, entry.weight, unbiased))
         path = best_path(log_probs[place.start : place.end], blank)
         heard = decoder.search.words.text_of(path.tokens)
-    widened = names.widened.written
     said: tuple[Pronunciation, ...] = ()
-    ways: tuple[Way, ...] = ()
+    sounds: tuple[Way, ...] = ()
     unsaid = ""
     try:
-        said, ways = catalog.pronunciations(number), names.units.entry(number)
+        said, sounds = catalog.pronunciations(number), names.units.entry(number)
     except MissingPackage as error:  # what needs no phones is explained without them
         unsaid = str(error)
+    variant = _variant(own, entry.text, spellings, stages.beam, names, decoder)
+    inside = ""
+    if not has[0] and decoder.search.words.between:
+        inside = inside_words(entry.text, found[0], place, tokens)
     return Explanation(
         entry.text,
         entry.weight,
         entry.segmentations,
         said,
         unsaid,
-        tuple(sorted(text for text, owner in widened.items() if owner == number)),
+        tuple(spellings),
         frame_seconds,
         found[0].text,
         has[0],
         place,
+        spelling,
+        plain if spelling != entry.text else None,
         heard,
         tokens,
-        phone_facts(decoder, ways, log_probs, phone_log_probs),
+        phone_facts(decoder, sounds, log_probs, phone_log_probs),
         before,
         own,
+        variant,
         rival,
-        _reason(own, rival, has[0], place, tokens, heard),
+        reason(own, rival, has[0], place, tokens, heard, variant, inside),
     )
 
 
@@ -226,11 +257,46 @@ def find_entry(catalog: Catalog, name: str) -> int:
     for fault in catalog.unusable:
         if fault.written == name:
             raise ValueError(f"{name!r} cannot be used: {fault.reason} ({fault.place})")
+    spelled = _spelled(catalog, name)
+    texts = [entry.text for entry in catalog.entries]
+    for alike in (spelled, spelled.casefold()):
+        if alike in texts:
+            return texts.index(alike)
+        texts = [text.casefold() for text in texts]
     raise ValueError(f"{name!r} is none of the {len(catalog)} names of the list")
 
 
-def _margin(place: Spotted) -> float:
-    return place.margin
+def _spelled(catalog: Catalog, name: str) -> str:
+    """Return a name as the entries are spelled; as it is, if the tokens cannot."""
+    try:
+        return catalog.spell(name)[0]
+    except ValueError:
+        return name
+
+
+def _nearest(places: Iterable[Spotted | None]) -> Spotted | None:
+    """Return the nearest place, the first one of several."""
+    found = (place for place in places if place is not None)
+    return max(found, key=lambda place: place.margin, default=None)
+
+
+def _variant(
+    own: Hypothesis | None,
+    name: str,
+    spellings: list[str],
+    beam: list[Hypothesis],
+    names: Names,
+    decoder: BiasedDecoder,
+) -> str:
+    """Return the spelling that is written as the name in a hypothesis; "": none."""
+    if own is None or not spellings:
+        return ""
+    for one in beam:
+        if decoder.written(one, names).text == own.text:
+            if _has(one, name, decoder):
+                return ""
+            return next((t for t in spellings if _has(one, t, decoder)), "")
+    return ""
 
 
 def _has(one: Hypothesis, name: str, decoder: BiasedDecoder) -> bool:
@@ -239,39 +305,3 @@ def _has(one: Hypothesis, name: str, decoder: BiasedDecoder) -> bool:
     words = [word.text for word in one.words]
     text = name.split() if between else list(name)
     return any(words[n : n + len(text)] == text for n in range(len(words)))
-
-
-def _reason(
-    own: Hypothesis | None,
-    rival: Hypothesis | None,
-    recognised: bool,
-    place: Spotted | None,
-    tokens: Sequence[TokenFacts],
-    heard: str,
-) -> str:
-    """Say in a line why the name won or lost."""
-    if place is None:
-        return "lost: the utterance is too short for its tokens"
-    if own is not None and rival is not None:
-        ahead = own.score - rival.score
-        parts = {p: own.parts[p] - rival.parts[p] for p in PARTS}
-        most = max(parts, key=lambda p: parts[p] if recognised else -parts[p])
-        verb = "won" if recognised else "lost"
-        return (
-            f"{verb} by {abs(ahead):.2f} nats against {rival.text!r}, most of all by "
-            f"{READABLE[most]} ({parts[most]:+.2f})"
-        )
-    if own is not None:
-        return "won: no hypothesis is without it"
-    pruned = [one for one in tokens if one.pruned]
-    if pruned:
-        one = pruned[0]
-        return (
-            f"lost: {one.token} is of rank {one.rank} where it fits best "
-            f"({one.pruned}), so that no hypothesis has the name"
-        )
-    boosted = sum(one.boost for one in tokens)
-    return (
-        f"lost: {abs(place.margin):.1f} nats below {heard!r}, of which boosting gives "
-        f"back {boosted:.1f}; no hypothesis that is kept has the name"
-    )

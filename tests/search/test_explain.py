@@ -3,7 +3,15 @@
 import math
 
 import pytest
-from ctc_beam_cases import LETTERS, names, nearly, random_rows, said, seeded
+from ctc_beam_cases import (
+    LETTERS,
+    names,
+    nearly,
+    random_rows,
+    said,
+    seeded,
+    spoken,
+)
 from phone_cases import known, phones
 
 from espnet_dynlook.biasing import pronunciations
@@ -14,6 +22,7 @@ from espnet_dynlook.search.explain import explain
 from espnet_dynlook.search.grapheme_variants import GraphemeVariants
 from espnet_dynlook.search.naive_phones import paths, value
 from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
+from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 from espnet_dynlook.search.spotting import spot
 from espnet_dynlook.search.techniques import Techniques
 
@@ -149,6 +158,86 @@ def test_phones_and_spellings_are_there():
     assert len(found.spellings) == 2 and "kathlean" in found.spellings
     assert found.differences["rescoring"] > 0
     assert "also spelled: " in str(found)
+
+
+def test_a_name_that_was_heard_as_a_variant_says_so():
+    rows = said("call ocafor now", sure=0.9)
+    one = decoder(variants=GraphemeVariants(4))
+    found = explain(one, "okafor", rows, names(["okafor"]), frame_seconds=0.04)
+    assert found.recognised and found.text == "call okafor now"
+    assert found.variant == found.spelling == "ocafor"
+    assert found.reason.startswith("won as 'ocafor', a variant of it, by ")
+    assert found.place.start == 10 and found.place.margin == pytest.approx(0.0)
+    assert found.plain.margin < -3
+    assert [token.token for token in found.tokens] == list("ocafor")
+    shown = str(found)
+    assert "fits best as 'ocafor', a variant, from 0.40 s to 0.84 s, 0.0 nats" in shown
+    assert f"as 'okafor' itself: {-found.plain.margin:.1f} nats below, at 0.40" in shown
+    # As it is itself, nothing of that is said.
+    found = explain(one, "okafor", said("call okafor now"), names(["okafor"]))
+    assert found.variant == "" and found.spelling == "okafor" and found.plain is None
+    assert "a variant" not in str(found)
+
+
+def test_what_lookup_replaced_is_the_rival():
+    rows = nearly("call kathleen now", "call cathleen now", sure=0.7, second=0.2)
+    one = decoder(boosting=None, lookup=PronunciationLookup())
+    heard = phones("call kathleen now")
+    found = explain(one, "kathleen", rows, known(["kathleen"]), heard)
+    assert found.recognised and found.rival.text == "call cathleen now"
+    share = found.own.parts["lookup"]
+    assert found.own.score - found.rival.score == pytest.approx(share)
+    assert found.differences["lookup"] == share > 0
+    assert found.reason == (
+        f"won by {share:.2f} nats against 'call cathleen now', which lookup replaced, "
+        f"most of all by 4 lookup (+{share:.2f})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "within", "missing"),
+    [
+        ("ark", "see a marko now", "marko", "begin or end"),
+        ("ark", "the park is", "park", "begin"),
+        ("new york", "a new yorker", "new yorker", "end"),
+    ],
+)
+def test_a_name_within_longer_words_says_so(name, text, within, missing):
+    for sure in (0.9, 0.999999):
+        found = explain(decoder(), name, said(text, sure=sure), names([name]))
+        assert not found.recognised
+        reason = f"lost: in {within!r} it does not {missing} at a word boundary"
+        assert found.reason.startswith(reason)
+
+
+def test_pieces_of_longer_words_say_so():
+    pieces = ["<blank>", "▁a", "▁m", "▁ark", "ark", "o", "▁new", "▁york", "er"]
+    for name, said_as, reason in (
+        ("ark", ["▁a", "▁m", "ark", "o"], "in 'marko' it does not begin or end"),
+        ("new york", ["▁new", "▁york", "er"], "in 'new yorker' it does not end"),
+    ):
+        one = BiasedDecoder(pieces, 20)
+        rows = spoken(pieces, said_as, sure=0.99)
+        found = explain(one, name, rows, names([name], pieces))
+        assert not found.recognised and reason in found.reason
+
+
+def test_a_name_may_be_asked_for_in_any_case():
+    upper = [t if t.startswith("<") else t.upper() for t in LETTERS]
+    cased = [*LETTERS[:-1], *upper[3:-2], "<sos/eos>"]
+    for token_list, entry in ((LETTERS, "kathleen"), (cased, "Kathleen")):
+        catalog = names(["Kathleen", "bob"], token_list)
+        rows = random_rows(seeded(0), 30, len(token_list), 1.0)
+        for name in ("KATHLEEN", "kathleen", " Kathleen"):
+            found = explain(BiasedDecoder(token_list, 5), name, rows, catalog)
+            assert found.name == entry
+
+
+def test_other_frames_without_the_adapter_are_refused():
+    rows = said("call kathleen")
+    message = r"unbiased has the shape \(25, 31\) and log_probs \(26, 31\)"
+    with pytest.raises(ValueError, match=message):
+        explain(decoder(), "bob", rows, names(["bob"]), unbiased=rows[1:])
 
 
 def test_names_that_are_not_in_the_list():
