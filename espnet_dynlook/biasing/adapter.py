@@ -138,9 +138,18 @@ class ContextualAdapter(torch.nn.Module):
         super()._load_from_state_dict(state, prefix, *others)
 
     def start_from(self, rows: torch.Tensor) -> None:
-        """Start the embeddings of tokens from the rows (V, D) of a CTC head."""
+        """Start from the rows (V, D) of a CTC head.
+
+        They are the embeddings of tokens, and where they point frames of those tokens
+        point, too: a frame begins by attending to names with its own token.
+        """
         with torch.no_grad():
             self.names.embedding.weight.copy_(rows)
+            torch.nn.init.orthogonal_(self.query.weight)
+            torch.nn.init.zeros_(self.query.bias)
+            self.names.mean.weight.copy_(self.query.weight)
+            torch.nn.init.eye_(self.key.weight)
+            torch.nn.init.zeros_(self.key.bias)
 
     def stamp(self) -> tuple[Any, ...]:
         """Return what changes whenever a parameter does."""
@@ -207,6 +216,19 @@ class ContextualAdapter(torch.nn.Module):
             whose first column is ``<no-bias>``.
 
         Raises:
+            ValueError: as ``by_head``.
+        """
+        bias, attention = self.by_head(hs, catalog, scale)
+        return bias, attention.mean(dim=1)
+
+    def by_head(
+        self, hs: Sequence[torch.Tensor], catalog: EncodedCatalog, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the bias of frames, and where every head attends (B, H, n, N + 1).
+
+        Arguments are those of ``forward``.
+
+        Raises:
             ValueError: the catalog was encoded with other parameters, or the outputs
                 are not those that the adapter reads.
         """
@@ -224,7 +246,7 @@ class ContextualAdapter(torch.nn.Module):
         batch, frames, size = hs[0].shape
         if not len(catalog):
             return hs[0].new_zeros(batch, frames, size), hs[0].new_ones(
-                batch, frames, 1
+                batch, self.heads, frames, 1
             )
         shared = catalog.keys.size(0) == 1
         query = self._query(hs)  # (B, n, A)
@@ -250,7 +272,7 @@ class ContextualAdapter(torch.nn.Module):
         else:
             context = weights @ v
         bias = self.output(context.transpose(1, 2).flatten(2))
-        return bias * scale, attention.mean(dim=1)
+        return bias * scale, attention
 
     def _query(self, hs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the queries (B, n, A)."""

@@ -241,11 +241,11 @@ class DynlookContextualModel(DynlookASRModel):
         out = found[0] if isinstance(found, tuple) else found
         bias.unbiased, bias.lengths = out, olens
         if not len(bias.catalog):
-            bias.attention = out.new_ones(*out.shape[:2], 1)
+            bias.heads = out.new_ones(len(out), self.adapter.heads, out.shape[1], 1)
             return found, olens
         assert hs is not None  # in evaluation mode, no layer is dropped
         hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-        added, bias.attention = self.adapter(hs, bias.catalog, bias.scale)
+        added, bias.heads = self.adapter.by_head(hs, bias.catalog, bias.scale)
         out = out + added
         return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

@@ -21,22 +21,31 @@ class Bias:
     Attributes:
         catalog: The list.
         scale: What the bias is multiplied by.
-        attention: Of the last call (B, T, N + 1); the first column is ``<no-bias>``.
+        heads: Attention of every head in the last call (B, H, T, N + 1); the first
+            column is ``<no-bias>``.
         unbiased: What the encoder gave then, (B, T, D).
         lengths: Its frames (B,).
     """
 
     catalog: EncodedCatalog
     scale: float = 1.0
-    attention: torch.Tensor | None = None
+    heads: torch.Tensor | None = None
     unbiased: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
+
+    @property
+    def attention(self) -> torch.Tensor | None:
+        """Attention of the last call, a mean over the heads (B, T, N + 1)."""
+        return None if self.heads is None else self.heads.mean(dim=1)
 
 
 def judge(
     bias: Bias, draw: Draw, ids: Sequence[Sequence[int]], ctc: Any, blank: int
 ) -> Attended:
     """Compare the attention of a batch with a forced alignment of its transcripts.
+
+    Every head is judged by itself. Of their mean, heads would divide the work: one on
+    ``<no-bias>`` and another on names wherever they are, each right half of the time.
 
     A name is where the tokens that spell it are: from the first frame of the first to
     the last frame of the last. An utterance that cannot be aligned does not count.
@@ -48,7 +57,7 @@ def judge(
         ctc: The base's head, which aligns what the encoder gave without a list.
         blank: Number of the blank.
     """
-    assert bias.attention is not None and bias.lengths is not None
+    assert bias.heads is not None and bias.lengths is not None
     with torch.no_grad():
         log_probs = ctc.log_softmax(bias.unbiased).float()
     spans: list[list[tuple[int, int, int]] | None] = []
@@ -65,5 +74,9 @@ def judge(
         spans.append(
             [(one.name, at[one.start].start, at[one.end - 1].end) for one in said]
         )
-    targets = attention_targets(spans, bias.attention.shape)
-    return attended(bias.attention, targets.to(bias.attention.device), bias.lengths)
+    number = bias.heads.size(1)
+    spans = [one for one in spans for _ in range(number)]
+    attention = bias.heads.flatten(0, 1)  # (B H, T, N + 1)
+    targets = attention_targets(spans, attention.shape)
+    lengths = bias.lengths.repeat_interleave(number)
+    return attended(attention, targets.to(attention.device), lengths)

@@ -1,0 +1,45 @@
+"""Attention to names is judged head by head, where a forced alignment has them."""
+
+from types import SimpleNamespace
+
+import torch
+
+from espnet_dynlook.biasing.draws import Draw
+from espnet_dynlook.biasing.occurrences import Occurrence
+from espnet_dynlook.model.supervision import Bias, judge
+
+FRAMES, NAME = 30, slice(12, 16)  # the tokens 1 2 are in these frames
+
+
+def judged(*heads):
+    """Return what is said of heads, each its mass on the name in it and elsewhere."""
+    log_probs = torch.full((1, FRAMES, 3), -20.0)
+    log_probs[0, :, 0] = 0.0
+    for frame, token in ((12, 1), (13, 1), (14, 2), (15, 2)):
+        log_probs[0, frame] = torch.tensor([-20.0, -20.0, -20.0])
+        log_probs[0, frame, token] = 0.0
+    attention = torch.zeros(1, len(heads), FRAMES, 2)
+    for head, (on_name, elsewhere) in enumerate(heads):
+        attention[0, head, :, 1] = elsewhere
+        attention[0, head, NAME, 1] = on_name
+    attention[..., 0] = 1 - attention[..., 1]
+    draw = Draw([[(1, 2)]], [[True]], [[Occurrence(0, 0, 2)]])
+    bias = Bias(None, heads=attention, unbiased=log_probs, lengths=torch.tensor([30]))
+    ctc = SimpleNamespace(log_softmax=lambda x: x)
+    return judge(bias, draw, [[1, 2]], ctc, 0)
+
+
+def test_heads_that_divide_the_work_are_worse_than_heads_that_do_it():
+    divided = judged((0.99, 0.99), (0.01, 0.01))
+    right = judged((0.9, 0.1), (0.9, 0.1))
+    assert divided.loss > right.loss + 1
+    torch.testing.assert_close(right.recall, torch.tensor(0.9))
+    torch.testing.assert_close(right.no_bias, torch.tensor(0.9))
+
+
+def test_what_is_said_is_a_mean_over_heads():
+    both = judged((0.9, 0.1), (0.5, 0.3))
+    one, other = judged((0.9, 0.1)), judged((0.5, 0.3))
+    for name in ("loss", "recall", "no_bias"):
+        expected = (getattr(one, name) + getattr(other, name)) / 2
+        torch.testing.assert_close(getattr(both, name), expected)
