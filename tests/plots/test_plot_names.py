@@ -79,11 +79,11 @@ def test_both_pictures_are_written(files, tmp_path, capsys):
         (["names"], ["--catalog", "NAMES", "--number", "0"], "--number 0"),
         (["names"], ["--catalog", "NAMES", "--start", "9"], "nothing is between 9 s"),
         (["names"], ["--catalog", "NAMES", "--adapter_scale", "x"], "adapter_scale"),
-        (["names"], ["--catalog", "NAMES", "--wait", "1"], "needs lookahead: dynamic"),
+        (["names"], ["--catalog", "NAMES", "--wait", "1"], "needs a model of many"),
         (
             ["explain", "cab"],
             ["--catalog", "NAMES", "--wait", "1"],
-            "needs lookahead: dynamic",
+            "needs a model of many",
         ),
     ],
 )
