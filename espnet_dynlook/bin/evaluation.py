@@ -76,7 +76,7 @@ class SetEvaluation:
         )
         model.eval()
         try:
-            set_wait(model, args.wait)
+            set_wait(model, getattr(args, "wait", None))
         except ValueError as error:
             raise config.ConfigError(f"--wait: {error}") from None
         self.model: Any = model

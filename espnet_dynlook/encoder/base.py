@@ -22,6 +22,7 @@ from espnet_dynlook.lookahead.kinds import FixedLookahead
 from espnet_dynlook.lookahead.latency import LookaheadLatency
 from espnet_dynlook.lookahead.random import RandomLookahead
 from espnet_dynlook.lookahead.trace import LookaheadTrace
+from espnet_dynlook.lookahead.values import is_whole
 
 with espnet_imports():
     from espnet2.asr.ctc import CTC
@@ -77,10 +78,10 @@ class DynlookEncoder(AbsEncoder):
                 f"{len(layers) - 1}, the layers below the last of num_blocks="
                 f"{len(layers)}"
             )
-        if left_context < -1:
+        if not is_whole(left_context) or left_context < -1:
             raise ValueError(
-                f"left_context={left_context} must be -1 (all past frames) or a number "
-                "of frames from 0"
+                f"left_context={left_context!r} must be -1 (all past frames) or a "
+                "whole number of frames from 0"
             )
         self.name = name
         self._output_size = output_size
@@ -258,6 +259,8 @@ class DynlookEncoder(AbsEncoder):
             ilens = (~masks).sum(dim=1)
         ilens = ilens.to(xs_pad.device)
         self._check_input(xs_pad, ilens)
+        if self.training and self.scheduler is not None:
+            self.scheduler.advance()
         xs_pad = xs_pad[:, : int(ilens.max())]
         olens = self.arithmetic.output_lengths(ilens)
 

@@ -2,15 +2,23 @@
 
 """The attention masks of a forward pass, layer by layer, and the trace of them."""
 
+from typing import Any
+
 import torch
 
 from espnet_dynlook.encoder.attention import additive_mask
 from espnet_dynlook.encoder.expected import ExpectedMask
 from espnet_dynlook.lookahead.bands import log_weights
 from espnet_dynlook.lookahead.dynamic import DynamicLookahead, Waits
-from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.lookahead.kinds import (
+    ALL_KINDS,
+    FixedLookahead,
+    check_frames,
+    check_name,
+)
 from espnet_dynlook.lookahead.random import RandomLookahead
 from espnet_dynlook.lookahead.trace import LookaheadTrace
+from espnet_dynlook.lookahead.values import check_types
 
 Kind = FixedLookahead | RandomLookahead | DynamicLookahead
 
@@ -21,9 +29,13 @@ def make_kind(
     num_layers: int,
     frames: int,
     total: int | None,
-    **scheduler: object,
+    **scheduler: Any,
 ) -> Kind:
     """Return what a configuration asks for.
+
+    A configuration may change its base's kind by one word: what belongs to a learned
+    lookahead may stay where none is learned, but has to be right there too. Not so
+    what would change what layers see, ``share_wait`` and ``lookahead_layers``.
 
     Args:
         name: ``lookahead`` in the configuration.
@@ -36,16 +48,37 @@ def make_kind(
     Raises:
         ValueError: a value is out of range or does not belong to the kind.
     """
-    if name not in ("dynamic", "random"):
-        return FixedLookahead(name, num_layers, frames, total)
-    if total is not None:
+    check_name(name, ALL_KINDS)
+    check_types(**scheduler)
+    if name in ("dynamic", "random") and total is not None:
         raise ValueError(
             f"lookahead_total={total} belongs to lookahead: layerwise, not to {name}; "
             "use lookahead_frames"
         )
     if name == "dynamic":
-        return DynamicLookahead(size, num_layers, frames, **scheduler)  # type: ignore
-    return RandomLookahead(num_layers, frames)
+        check_frames(frames, name)
+        return DynamicLookahead(size, num_layers, frames, **scheduler)
+    _check_unused(name, size, num_layers, scheduler)
+    if name == "random":
+        return RandomLookahead(num_layers, frames)
+    return FixedLookahead(name, num_layers, frames, total)
+
+
+def _check_unused(
+    name: str, size: int, num_layers: int, scheduler: dict[str, Any]
+) -> None:
+    """Refuse what a kind without a scheduler is given for one, and cannot be right."""
+    for key, value in (
+        ("share_wait", scheduler.get("share_wait") or None),
+        ("lookahead_layers", scheduler.get("layers")),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"{key}={value!r} belongs to lookahead: dynamic, and would do nothing "
+                f"with lookahead: {name}; leave it out"
+            )
+    with torch.device("meta"):  # to be judged: takes no memory, draws no numbers
+        DynamicLookahead(size, num_layers, 1, **scheduler)
 
 
 class LayerMasks:

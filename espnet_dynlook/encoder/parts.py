@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from espnet_dynlook.compat import espnet_nets
+from espnet_dynlook.lookahead.values import is_number, is_whole
 
 PositionwiseFeedForward = espnet_nets(
     "pytorch_backend.transformer.positionwise_feed_forward"
@@ -48,8 +49,10 @@ def check_sizes(
         "num_blocks": num_blocks,
     }
     for key, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{key}={value} of {name} must be at least 1")
+        if not is_whole(value) or value < 1:
+            raise ValueError(
+                f"{key}={value!r} of {name} must be a whole number, at least 1"
+            )
     # Positions are sines and cosines in turn, so it is even besides.
     unit = math.lcm(attention_heads, 2)
     if output_size % unit:
@@ -60,8 +63,8 @@ def check_sizes(
             f"attention_heads={attention_heads}; use output_size: {' or '.join(near)}"
         )
     for key, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise ValueError(f"{key}={rate} of {name} must be from 0 to below 1")
+        if not is_number(rate) or not 0 <= rate < 1:
+            raise ValueError(f"{key}={rate!r} of {name} must be from 0 to below 1")
 
 
 def activation_module(name: str, activation_type: str) -> torch.nn.Module:

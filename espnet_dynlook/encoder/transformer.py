@@ -63,15 +63,19 @@ class DynlookTransformerEncoder(DynlookEncoder):
         lookahead_scheduler: For dynamic: frame, sequential or segment.
         lookahead_layers: For frame and sequential: layers (from 1) that look ahead;
             null: all.
-        share_wait: Whether a row also sees what earlier rows have waited for.
+        share_wait: For dynamic: whether a row also sees what earlier rows have waited
+            for.
         scheduler_hidden: Units of a scheduler.
-        scheduler_bias: Added to the gates' logits: above 0, they are open at first.
+        scheduler_bias: Added to the gates' logits, from -3 to 3: above 0, they are
+            open at first.
         scheduler_detach: Whether the encoder gets no gradient through the schedulers.
         scheduler_noise: Scale of the logistic noise on the logits in training.
         scheduler_tau: Temperature of the gates at first and at the end.
         scheduler_anneal: Fraction of the training after which masks are rounded, with
             straight-through gradients.
         scheduler_lr_factor: What the schedulers' learning rate is multiplied by.
+        scheduler_steps: Batches of the whole training, for a trainer that does not tell
+            how far it is (ESPnet3's); 0: it tells.
 
     Raises:
         ValueError: a value is out of range or cannot stream; the message says which and
@@ -117,6 +121,7 @@ class DynlookTransformerEncoder(DynlookEncoder):
         scheduler_tau: list[float] = [1.0, 0.2],  # noqa: B006, never changed
         scheduler_anneal: float = 0.8,
         scheduler_lr_factor: float = 3.0,
+        scheduler_steps: int = 0,
     ):
         check_sizes(
             NAME,
@@ -188,6 +193,7 @@ class DynlookTransformerEncoder(DynlookEncoder):
                 tau=scheduler_tau,
                 anneal=scheduler_anneal,
                 lr_factor=scheduler_lr_factor,
+                steps=scheduler_steps,
             ),
             left_context=left_context,
         )

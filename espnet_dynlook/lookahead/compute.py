@@ -1,6 +1,5 @@
 """Computational latency: what a slow device has still to do when speech ends."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from espnet_dynlook.lookahead.latency import reaches
+from espnet_dynlook.lookahead.values import is_number
 
 #: Frames of context at which attention is counted where all past frames are seen: 4 s
 #: at 40 ms a frame.
@@ -66,9 +66,9 @@ def check_compute_budget(compute_budget: float) -> None:
     Raises:
         ValueError: ``compute_budget`` is not above 0, or infinite.
     """
-    if not 0 < compute_budget < math.inf:
+    if not is_number(compute_budget) or compute_budget <= 0:
         raise ValueError(
-            f"compute_budget={compute_budget} must be above 0 and finite: it is the "
+            f"compute_budget={compute_budget!r} must be above 0 and finite: it is the "
             "real-time factor of the device on this encoder, 0.5 where it computes a "
             "second of speech in half a second"
         )

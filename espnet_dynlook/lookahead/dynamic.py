@@ -5,6 +5,7 @@ with a temperature that falls during training, and rounded at inference.
 """
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from espnet_dynlook.lookahead.segments import (
 )
 
 SCHEDULERS = ("frame", "sequential", "segment")
+#: Batches without a word of how far training is, after which that is said.
+PATIENCE = 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class DynamicLookahead(torch.nn.Module):
             straight-through gradients; 0: from the beginning, for a scheduler that
             has been taught.
         lr_factor: What the schedulers' learning rate is multiplied by.
+        steps: Batches of the whole training, counted here where no trainer calls
+            ``set_progress``; 0: one does.
 
     Raises:
         ValueError: a value is out of range; says what to write instead.
@@ -102,6 +107,7 @@ class DynamicLookahead(torch.nn.Module):
         tau: Sequence[float] = (1.0, 0.2),
         anneal: float = 0.8,
         lr_factor: float = 3.0,
+        steps: int = 0,
     ):
         super().__init__()
         _check(num_layers, frames, scheduler, layers, hidden, noise, tau, anneal)
@@ -109,6 +115,14 @@ class DynamicLookahead(torch.nn.Module):
             raise ValueError(
                 f"scheduler_lr_factor={lr_factor} must be above 0 and finite, like 3"
             )
+        if steps < 0:
+            raise ValueError(
+                f"scheduler_steps={steps} must be 0 (the trainer tells how far it is) "
+                "or the number of batches in the whole training"
+            )
+        self.steps = steps
+        self._told = False
+        self._untold = 0
         self.num_layers = num_layers
         self.frames = frames
         self.name_of_scheduler = scheduler
@@ -147,7 +161,27 @@ class DynamicLookahead(torch.nn.Module):
 
     def set_progress(self, progress: float) -> None:
         """Set how much of the training is done, in [0, 1]."""
+        self._told = True
         self.progress.fill_(progress)
+
+    @property
+    def counts(self) -> bool:
+        """Whether batches are counted here, for nobody tells how far training is."""
+        return self.steps > 0 and not self._told
+
+    def advance(self) -> None:
+        """Count a batch of the training, where nobody tells how far it is."""
+        if self.counts:
+            self.progress.add_(1.0 / self.steps).clamp_(max=1.0)
+        elif not self._told:
+            self._untold += 1
+            if self._untold == PATIENCE:
+                logging.warning(
+                    f"nobody has told the scheduler in {PATIENCE} batches how far the "
+                    "training is, so that its gates never harden: set scheduler_steps "
+                    "to the number of batches in the whole training, or call the "
+                    "encoder's set_progress"
+                )
 
     def set_wait(self, wait: float) -> None:
         """Set how much the caller is ready to wait, from 0 to 1, the most.
@@ -203,6 +237,7 @@ class DynamicLookahead(torch.nn.Module):
         Args:
             z: Logits of a ``frame`` or ``sequential`` scheduler (B, T, R).
         """
+        z = z.to(torch.promote_types(z.dtype, torch.float32))  # streams as the whole
         log_gates = torch.nn.functional.logsigmoid(z.detach() / self.temperature)
         return contiguous_log_band(log_gates).exp() >= 0.5
 

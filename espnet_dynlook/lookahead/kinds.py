@@ -4,11 +4,58 @@
 and 0 where it may not. Frames are counted after subsampling.
 """
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from espnet_dynlook.lookahead.values import is_whole
+
 KINDS = ("causal", "layerwise", "chunked", "full")
+#: What ``lookahead`` may be in a configuration: also drawn a batch, and learned.
+ALL_KINDS = (*KINDS, "random", "dynamic")
+
+
+def check_name(kind: object, known: Sequence[str]) -> None:
+    """Refuse what is not the name of a kind.
+
+    Args:
+        kind: ``lookahead`` in a configuration.
+        known: The names that it may be.
+
+    Raises:
+        ValueError: lists them all, and names the nearest where there is one.
+    """
+    if kind in known:
+        return
+    near: list[str] = []
+    if isinstance(kind, str):
+        near = difflib.get_close_matches(kind.lower(), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"lookahead={kind!r} must be one of {', '.join(known)}{hint}")
+
+
+def check_frames(frames: object, kind: str) -> None:
+    """Refuse a number of future frames with which a kind would not look ahead.
+
+    Args:
+        frames: ``lookahead_frames`` in a configuration.
+        kind: Name of the kind.
+
+    Raises:
+        ValueError: it is no whole number from 1.
+    """
+    if not is_whole(frames):
+        raise ValueError(
+            f"lookahead_frames={frames!r} must be a whole number of frames, at least 1 "
+            f"for lookahead: {kind}"
+        )
+    if frames < 1:
+        raise ValueError(
+            f"lookahead_frames={frames} must be at least 1 for lookahead: {kind}; for "
+            "no lookahead set lookahead: causal"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,13 +85,11 @@ class FixedLookahead:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
-        if self.kind not in KINDS:
+        check_name(self.kind, KINDS)
+        if not is_whole(self.frames) or self.frames < 0:
             raise ValueError(
-                f"lookahead={self.kind!r} must be one of {', '.join(KINDS)}"
-            )
-        if self.frames < 0:
-            raise ValueError(
-                f"lookahead_frames={self.frames} must be a number of frames from 0"
+                f"lookahead_frames={self.frames!r} must be a whole number of frames "
+                "from 0"
             )
         if self.total is not None:
             if self.kind != "layerwise":
@@ -52,16 +97,18 @@ class FixedLookahead:
                     f"lookahead_total={self.total} belongs to lookahead: layerwise, "
                     f"not to {self.kind}; remove it or set lookahead: layerwise"
                 )
+            if not is_whole(self.total):
+                raise ValueError(
+                    f"lookahead_total={self.total!r} must be a whole number of frames, "
+                    "at least 1"
+                )
             if self.total < 1:
                 raise ValueError(
                     f"lookahead_total={self.total} must be at least 1; for no "
                     "lookahead set lookahead: causal"
                 )
-        elif self.kind in ("layerwise", "chunked") and self.frames < 1:
-            raise ValueError(
-                f"lookahead_frames={self.frames} must be at least 1 for lookahead: "
-                f"{self.kind}; for no lookahead set lookahead: causal"
-            )
+        elif self.kind in ("layerwise", "chunked"):
+            check_frames(self.frames, self.kind)
 
     @property
     def name(self) -> str:

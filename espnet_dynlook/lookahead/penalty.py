@@ -9,8 +9,11 @@ import torch
 from espnet_dynlook.lookahead.compute import check_compute_budget, latency_at_every_end
 from espnet_dynlook.lookahead.steering import Steering
 from espnet_dynlook.lookahead.trace import LookaheadTrace
+from espnet_dynlook.lookahead.values import is_list, is_number
 
 LOSSES = ("none", "naive", "absolute", "relative", "excess", "upl")
+#: Those whose weight is the price of algorithmic latency, so that it can be steered.
+STEERED = ("naive", "absolute", "relative", "excess")
 #: Running means kept over a range of weights, one for each equal step of the logarithm.
 BINS = 8
 #: A running mean forgets over this many steps.
@@ -57,8 +60,9 @@ class LatencyPenalty(torch.nn.Module):
 
     Args:
         loss: One of the above.
-        weight: Above 0. Or [lo, hi]: one is drawn per batch, log-uniformly, and the
-            scheduler has to be told (``wait``); in evaluation the geometric mean.
+        weight: Above 0. Or [lo, hi], but for ``none``: one is drawn per batch,
+            log-uniformly, and the scheduler has to be told (``wait``); in evaluation
+            the geometric mean.
         target: Mean rounded latency in frames that the weight is steered to; None: the
             weight stays.
         warmup: Fraction of the training without a penalty.
@@ -220,42 +224,50 @@ class LatencyPenalty(torch.nn.Module):
 def _check_weight(loss: str, weight: float | Sequence[float]) -> tuple[float, float]:
     if loss not in LOSSES:
         raise ValueError(f"latency_loss={loss!r} must be one of {', '.join(LOSSES)}")
-    if isinstance(weight, int | float):
-        if not 0 <= weight < math.inf or (weight == 0 and loss != "none"):
+    if is_number(weight):
+        if weight < 0 or (weight == 0 and loss != "none"):
             raise ValueError(
                 f"latency_weight={weight} must be above 0; for no penalty write "
                 "latency_loss: none"
             )
         return float(weight), float(weight)
-    if len(weight) != 2 or not 0 < weight[0] < weight[1] < math.inf:
+    two = is_list(weight) and len(weight) == 2 and all(map(is_number, weight))
+    if not two or not 0 < weight[0] < weight[1]:  # type: ignore[index]
         raise ValueError(
-            f"latency_weight={list(weight)} must be a number above 0, or two of which "
-            "the first is above 0 and the second greater, such as [0.0005, 0.005]"
+            f"latency_weight={weight!r} must be a number above 0, or two of which the "
+            "first is above 0 and the second greater, such as [0.0005, 0.005]"
         )
-    return float(weight[0]), float(weight[1])
+    if loss == "none":
+        raise ValueError(
+            f"latency_weight={weight!r} is a range of prices to draw from, and there "
+            "is none to pay with latency_loss: none; set a latency_loss, such as "
+            "relative, or leave latency_weight out"
+        )
+    low, high = weight  # type: ignore[misc]
+    return float(low), float(high)
 
 
 def _check_schedule(warmup: float, ramp: float, floor: float) -> None:
-    if not 0 <= warmup < 1:
+    if not is_number(warmup) or not 0 <= warmup < 1:
         raise ValueError(
-            f"latency_warmup={warmup} must be a fraction of the training from 0 to "
+            f"latency_warmup={warmup!r} must be a fraction of the training from 0 to "
             "below 1, such as 0.25"
         )
-    if not ramp >= 0 or warmup + ramp > 1:
+    if not is_number(ramp) or ramp < 0 or warmup + ramp > 1:
         raise ValueError(
-            f"latency_ramp={ramp} must be from 0, and with latency_warmup={warmup} not "
-            f"above 1, the whole training: at most {1 - warmup:g}"
+            f"latency_ramp={ramp!r} must be from 0, and with latency_warmup={warmup} "
+            f"not above 1, the whole training: at most {1 - warmup:g}"
         )
-    if not 0 < floor < math.inf:
-        raise ValueError(f"latency_floor={floor} must be above 0 frames, such as 4")
+    if not is_number(floor) or floor <= 0:
+        raise ValueError(f"latency_floor={floor!r} must be above 0 frames, such as 4")
 
 
 def _check_steered(loss: str, ranged: bool) -> None:
-    if loss in ("none", "upl"):
-        instead = "absolute or relative" if loss == "none" else "a fixed latency_weight"
+    if loss not in STEERED:
+        *most, last = STEERED
         raise ValueError(
             f"latency_target steers the price of algorithmic latency, and latency_loss "
-            f"is {loss}: use {instead}, or leave latency_target out"
+            f"is {loss}: use {', '.join(most)} or {last}, or leave latency_target out"
         )
     if ranged:
         raise ValueError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from espnet_dynlook.lookahead.kinds import FixedLookahead
+from espnet_dynlook.lookahead.kinds import FixedLookahead, check_frames
 from espnet_dynlook.lookahead.segments import forced_ends, segment_band
 
 _Bands = tuple[torch.Tensor, ...] | None
@@ -20,12 +20,19 @@ class RandomLookahead:
 
     Args:
         num_layers: L.
-        frames: R.
+        frames: R, at least 1.
+
+    Raises:
+        ValueError: ``frames`` is no whole number from 1.
     """
 
     num_layers: int
     frames: int
     name = "random"
+
+    def __post_init__(self) -> None:
+        """Refuse a number of frames that nothing can be drawn from."""
+        check_frames(self.frames, self.name)
 
     def evaluated(self) -> FixedLookahead:
         """Return the kind that holds in evaluation."""

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from espnet_dynlook.lookahead.values import is_number
+
 #: Logits stay within this, so that no gate is beyond the reach of a gradient.
 BOUND = 3.0
 
@@ -34,6 +36,20 @@ def bounded(z: torch.Tensor) -> torch.Tensor:
     such as a tanh, would keep them there: it has no gradient at its ends.
     """
     return _Bounded.apply(z)
+
+
+def _checked_bias(bias: float) -> float:
+    """Return it, within the bounds: beyond, it would say nothing that they do not.
+
+    Raises:
+        ValueError: it is outside.
+    """
+    if not is_number(bias) or not -BOUND <= bias <= BOUND:
+        raise ValueError(
+            f"scheduler_bias={bias!r} must be a number from {-BOUND:g} to {BOUND:g}, "
+            "which logits are clipped to; like 2.5, for gates that are open at first"
+        )
+    return bias
 
 
 class _Hidden(torch.nn.Module):
@@ -70,12 +86,12 @@ class FrameScheduler(torch.nn.Module):
         size: Dimension of x.
         frames: R.
         hidden: Units of the hidden layer.
-        bias: Added to every logit.
+        bias: Added to every logit; within ``BOUND``.
     """
 
     def __init__(self, size: int, frames: int, hidden: int, bias: float):
         super().__init__()
-        self.bias = bias
+        self.bias = _checked_bias(bias)
         self.hidden = _Hidden(size, hidden)
         self.out = _starting_at_zero(torch.nn.Linear(hidden, frames))
 
@@ -100,13 +116,13 @@ class SequentialScheduler(torch.nn.Module):
         size: Dimension of x.
         frames: R.
         hidden: h.
-        bias: Added to every logit.
+        bias: Added to every logit; within ``BOUND``.
     """
 
     def __init__(self, size: int, frames: int, hidden: int, bias: float):
         super().__init__()
         self.frames = frames
-        self.bias = bias
+        self.bias = _checked_bias(bias)
         self.hidden = _Hidden(size, hidden)
         self.waiting = torch.nn.Linear(hidden, hidden, bias=False)  # a
         self.seen = _starting_at_zero(torch.nn.Linear(hidden, hidden, bias=False))  # b
@@ -146,7 +162,7 @@ class SegmentScheduler(torch.nn.Module):
         size: Dimension of x.
         frames: R.
         hidden: Units of the hidden layer.
-        bias: Added to every logit.
+        bias: Added to every logit; within ``BOUND``.
         kernel_size: Frames that a decision sees, the last of them its own.
     """
 
@@ -154,7 +170,7 @@ class SegmentScheduler(torch.nn.Module):
         self, size: int, frames: int, hidden: int, bias: float, kernel_size: int = 9
     ):
         super().__init__()
-        self.bias = bias
+        self.bias = _checked_bias(bias)
         self.hidden = _Hidden(size, hidden)
         self.depthwise = torch.nn.Conv1d(hidden, hidden, kernel_size, groups=hidden)
         self.mix = torch.nn.Linear(hidden, hidden)

@@ -139,6 +139,11 @@ class DynlookASRModel(ESPnetASRModel):
         self.eval()
         self.encoder.set_wait(wait)
 
+    def _follow(self) -> None:
+        """Let the penalty be as far as the schedulers, where those count batches."""
+        if self.encoder.scheduler.counts:
+            self.set_progress(1, float(self.encoder.scheduler.progress))
+
     def _draw(self) -> None:
         penalty = self.latency_penalty
         if penalty is not None and penalty.ranged:
@@ -168,6 +173,7 @@ class DynlookASRModel(ESPnetASRModel):
         said = (text.clone(), text_lengths.clone())
         if self.latency_penalty is not None:
             if self.training:
+                self._follow()
                 self._draw()
             else:  # before the rest, so that the trace of that is what remains
                 loss_soft = self._soft_loss(*batch, **kwargs)

@@ -11,6 +11,7 @@ import torch
 from espnet_dynlook.frontend.timing import FrontendTiming
 from espnet_dynlook.lookahead.compute import check_compute_budget, work_per_layer
 from espnet_dynlook.lookahead.penalty import LatencyPenalty
+from espnet_dynlook.lookahead.values import is_number
 
 #: A mean wait of fewer frames is a causal model.
 COLLAPSED = 0.3
@@ -72,7 +73,7 @@ def check_latency_conf(lookahead: str, conf: LatencyConf) -> None:
     if conf.latency_loss != "none" and lookahead != "dynamic":
         raise ValueError(
             f"latency_loss: {conf.latency_loss} has nothing to train with lookahead: "
-            f"{lookahead}, whose latency is fixed; set lookahead: dynamic, or "
+            f"{lookahead}, which learns no waits; set lookahead: dynamic, or "
             "latency_loss: none"
         )
 
@@ -86,8 +87,26 @@ def longest_mean_wait(encoder: Any) -> float:
     scheduler = encoder.scheduler
     if scheduler.shared:
         return scheduler.frames / 2
-    looking = range(1, len(encoder.encoders) + 1)
-    return scheduler.frames * sum(scheduler.looks_ahead(layer) for layer in looking)
+    return scheduler.frames * _looking(encoder)
+
+
+def _looking(encoder: Any) -> int:
+    """Return how many layers look ahead."""
+    layers = range(1, len(encoder.encoders) + 1)
+    return sum(encoder.scheduler.looks_ahead(layer) for layer in layers)
+
+
+def _reach(encoder: Any) -> str:
+    """Say what the longest mean wait comes from, and what to change for another."""
+    scheduler, layers = encoder.scheduler, len(encoder.encoders)
+    frames, looking = f"lookahead_frames={scheduler.frames}", _looking(encoder)
+    change = "change the target or lookahead_frames"
+    if scheduler.shared:
+        return f"{frames} in segments that all layers share; {change}"
+    if looking == layers:
+        return f"{frames} in {layers} layer{'s' * (layers > 1)}; {change}"
+    change = "change the target, lookahead_frames or lookahead_layers"
+    return f"{frames} in the {looking} of {layers} layers that look ahead; {change}"
 
 
 def target_in_frames(
@@ -109,13 +128,11 @@ def target_in_frames(
     constant, period = timing.constant_ms(encoder), timing.frame_ms(encoder)
     lowest = constant + COLLAPSED * period
     highest = constant + longest_mean_wait(encoder) * period
-    if not lowest < latency_target <= highest:
+    if not is_number(latency_target) or not lowest < latency_target <= highest:
         raise ValueError(
-            f"latency_target={latency_target} ms must be above {lowest:.0f} ms (front "
-            f"end, subsampling and {COLLAPSED} frames) and at most {highest:.0f} ms, "
-            "the longest mean wait with lookahead_frames="
-            f"{encoder.scheduler.frames} in {len(encoder.encoders)} layers; change the "
-            "target or lookahead_frames"
+            f"latency_target={latency_target!r} ms must be above {lowest:.0f} ms "
+            f"(front end, subsampling and {COLLAPSED} frames) and at most "
+            f"{highest:.0f} ms, the longest mean wait with {_reach(encoder)}"
         )
     return (latency_target - constant) / period
 

@@ -306,8 +306,8 @@ def get_parser() -> argparse.ArgumentParser:
         "--x",
         nargs="+",
         choices=list(LATENCIES),
-        help="latencies, a column each; without: mean, p90, delay of tokens and, where it "
-        "was simulated, user-perceived latency",
+        help="latencies, a column each; without: mean, p90, delay of tokens and, where "
+        "it was simulated, user-perceived latency",
     )
     parser.add_argument(
         "--y",

@@ -8,6 +8,7 @@ the parent with its scheduler taught.
 """
 
 import difflib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,12 @@ KEYS: dict[str, tuple[type, str]] = {
     "folder": (str, "name of another matrix file, to share parents and systems with"),
 }
 REQUIRED = ("corpus", "sets", "parent", "systems")
-PARENT_KEYS = ("config", "keys", "evaluate")
+#: Keys of ``parent``: type, and what is in it.
+PARENT_KEYS: dict[str, tuple[type, str]] = {
+    "config": (str, "FILE, the configuration of the parent"),
+    "keys": (dict, "keys of a configuration, laid over it"),
+    "evaluate": (list, 'kinds of lookahead, such as [causal, "chunked:7", full]'),
+}
 #: Options of asr_teach that a system's ``teach`` may have; the first it must have.
 TEACH_KEYS = ("latency_target", "utterances", "epochs")
 PARENT = "parent"
@@ -163,7 +169,7 @@ def read_matrix(path: Path) -> Matrix:
     content = resolve(path)
     for key, value in content.items():
         if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
+            near = difflib.get_close_matches(str(key), KEYS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{path}: unknown key {key!r}{hint}")
         kind, meaning = KEYS[key]
@@ -172,18 +178,14 @@ def read_matrix(path: Path) -> Matrix:
     for key in REQUIRED:
         if not content.get(key):
             raise ConfigError(f"{path}: {key} is missing: {KEYS[key][1]}")
-    parent = content["parent"]
-    unknown = [key for key in parent if key not in PARENT_KEYS]
-    if unknown or not isinstance(parent.get("config"), str):
-        raise ConfigError(f"{path}: parent: {parent!r} has to be {KEYS['parent'][1]}")
-    systems = {name: keys or {} for name, keys in content["systems"].items()}
+    parent, seeds = content["parent"], content.get("seeds", [1, 2, 3])
+    _check_parent(f"{path}: parent", parent)
+    _check_seeds(f"{path}: seeds", seeds)
+    systems = {
+        name: {} if keys is None else keys for name, keys in content["systems"].items()
+    }
     for name, keys in systems.items():
-        if name == PARENT or not isinstance(keys, dict):
-            raise ConfigError(
-                f"{path}: systems: {name}: {keys!r}: a name other than {PARENT}, and "
-                "keys of a configuration"
-            )
-        _check_teach(f"{path}: systems: {name}", keys.get("teach"))
+        _check_system(f"{path}: systems: {name}", name, keys)
     reference = content.get("reference", next(iter(systems)))
     if reference not in systems:
         raise ConfigError(
@@ -193,7 +195,7 @@ def read_matrix(path: Path) -> Matrix:
         path=path,
         corpus=content["corpus"],
         sets=[str(name) for name in content["sets"]],
-        seeds=[int(seed) for seed in content.get("seeds", [1, 2, 3])],
+        seeds=seeds,
         parent=Path(parent["config"]),
         parent_keys=parent.get("keys") or {},
         parent_kinds=[str(kind) for kind in parent.get("evaluate") or []],
@@ -204,15 +206,62 @@ def read_matrix(path: Path) -> Matrix:
     )
 
 
+def _check_parent(where: str, parent: Mapping[str, Any]) -> None:
+    if any(key not in PARENT_KEYS for key in parent) or "config" not in parent:
+        raise ConfigError(f"{where}: {parent!r} has to be {KEYS['parent'][1]}")
+    for key, value in parent.items():
+        kind, meaning = PARENT_KEYS[key]
+        empty = value is None and key != "config"
+        if not empty and not isinstance(value, kind):
+            raise ConfigError(f"{where}: {key}: {value!r} has to be {meaning}")
+
+
+def _check_seeds(where: str, seeds: Sequence[Any]) -> None:
+    # By type: for Python, true is a whole number.
+    if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ConfigError(
+            f"{where}: {seeds!r} has to be whole numbers from 0, such as [1, 2, 3]"
+        )
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise ConfigError(
+            f"{where}: {seeds!r} has {', '.join(map(str, twice))} more than once, "
+            "which would be trained in one folder: give each seed once"
+        )
+
+
+def _check_system(where: str, name: Any, keys: Any) -> None:
+    if not isinstance(name, str) or name == PARENT or not isinstance(keys, dict):
+        raise ConfigError(
+            f"{where}: {keys!r}: a system has a name, in words, other than {PARENT}, "
+            "and keys of a configuration"
+        )
+    if not isinstance(keys.get("base", ""), str):
+        raise ConfigError(f"{where}: base: {keys['base']!r} has to be a FILE")
+    _check_teach(f"{where}: teach", keys.get("teach"))
+
+
 def _check_teach(where: str, teach: Any) -> None:
     if teach is None:
         return
-    unknown = [key for key in teach if key not in TEACH_KEYS]
-    if not isinstance(teach, dict) or unknown or TEACH_KEYS[0] not in teach:
+    known = isinstance(teach, dict) and all(key in TEACH_KEYS for key in teach)
+    if not known or TEACH_KEYS[0] not in teach:
         raise ConfigError(
-            f"{where}: teach: {teach!r} has to be options of asr_teach: "
-            f"{', '.join(TEACH_KEYS)}, of which {TEACH_KEYS[0]} is needed"
+            f"{where}: {teach!r} has to be options of asr_teach: "
+            f"{', '.join(TEACH_KEYS)}, of which {TEACH_KEYS[0]} is needed, such as "
+            "{latency_target: 105}"
         )
+    target, *counts = (teach.get(key) for key in TEACH_KEYS)
+    if type(target) not in (int, float) or not 0 < target < math.inf:
+        raise ConfigError(
+            f"{where}: {TEACH_KEYS[0]}: {target!r} has to be a mean latency in ms, "
+            "above 0, such as 105"
+        )
+    for key, count in zip(TEACH_KEYS[1:], counts, strict=True):
+        if key in teach and (type(count) is not int or count < 1):
+            raise ConfigError(
+                f"{where}: {key}: {count!r} has to be a whole number from 1"
+            )
 
 
 def plan(

@@ -4,6 +4,7 @@
 
 import argparse
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,11 @@ from espnet_dynlook.model.latency import LatencyConf, check_latency_conf
 from espnet_dynlook.task import contextual
 from espnet_dynlook.task.checked import CheckedTask
 from espnet_dynlook.task.optimizers import separate_scheduler
-from espnet_dynlook.training.annealing import scheduler_of
+from espnet_dynlook.training.annealing import (
+    LookaheadNotLearned,
+    check_annealing,
+    scheduler_of,
+)
 from espnet_dynlook.training.loading import load_whole_model
 from espnet_dynlook.training.names import NamesPreprocessor
 from espnet_dynlook.training.pronunciations import prepare_pronunciations
@@ -110,6 +115,8 @@ class DynlookASRTask(CheckedTask, ASRTask):
                 check_latency_conf(kind, LatencyConf(**latency))
             except ValueError as error:
                 raise config.ConfigError(f"model_conf: {error}") from error
+        if not args.print_config and not args.collect_stats:
+            _check_annealing(args)
         return args
 
     @classmethod
@@ -211,6 +218,25 @@ class DynlookASRTask(CheckedTask, ASRTask):
             partial = bool(getattr(args, "use_adapter", False))
             load_whole_model(model, model_file, missing_is_fine=partial)
         return model, args
+
+
+def _check_annealing(args: argparse.Namespace) -> None:
+    """Refuse a training that ends before its annealing, before anything is built.
+
+    An adapter's training takes the encoder from its base, annealed already.
+    """
+    conf = args.encoder_conf or {}
+    learned = (
+        args.encoder in ADDITIONS["encoder"] and conf.get("lookahead") == "dynamic"
+    )
+    if not learned or args.model == contextual.NAME:
+        return
+    encoder = host_asr.encoder_choices.get_class(args.encoder)
+    default = inspect.signature(encoder).parameters["scheduler_anneal"].default
+    try:
+        check_annealing(conf.get("scheduler_anneal", default), args.max_epoch)
+    except LookaheadNotLearned as error:
+        raise config.ConfigError(f"encoder_conf: {error}") from error
 
 
 def _check_written(config_file: Path) -> None:

@@ -28,6 +28,44 @@ def scheduler_of(model: torch.nn.Module) -> Any:
     return getattr(getattr(model, "encoder", None), "scheduler", None)
 
 
+def _whole_epochs(anneal: float, max_epoch: int) -> bool:
+    """Say whether the last epoch begins with rounded masks."""
+    # As the schedulers know their progress: in single precision 9/10 is below 0.9.
+    begins = torch.tensor((max_epoch - 1) / max_epoch, dtype=torch.float32)
+    return float(begins) >= anneal
+
+
+def check_annealing(anneal: float, max_epoch: int) -> None:
+    """Refuse a training in which no whole epoch comes after the annealing.
+
+    Only such epochs have the masks of inference. Without one, soft masks would be
+    picked, averaged, and rounded for the first time when the model is used.
+
+    Args:
+        anneal: ``scheduler_anneal``, fraction of the training.
+        max_epoch: Epochs of the training.
+
+    Raises:
+        LookaheadNotLearned: says which values would do.
+    """
+    if max_epoch < 1 or _whole_epochs(anneal, max_epoch):
+        return
+    hundredths = 100 * (max_epoch - 1) // max_epoch
+    if not _whole_epochs(hundredths / 100, max_epoch):
+        hundredths -= 1
+    enough = ""
+    if anneal < 1:
+        least = max(max_epoch, int(1 / (1 - anneal)) - 1)
+        while not _whole_epochs(anneal, least):
+            least += 1
+        enough = f", or max_epoch: {least}"
+    raise LookaheadNotLearned(
+        f"scheduler_anneal={anneal} with max_epoch={max_epoch}: no whole epoch would "
+        "be trained with rounded masks, which the model has at inference; use "
+        f"scheduler_anneal: {hundredths / 100:g} at most{enough}"
+    )
+
+
 class AnnealingReporter(Reporter):
     """ESPnet's reporter, which picks epochs by what the model will be at inference.
 

@@ -16,7 +16,9 @@ from espnet_dynlook.training.amp import bfloat16_on_cpu
 from espnet_dynlook.training.annealing import (
     AnnealingReporter,
     annealing_statistic,
+    check_annealing,
     check_lookahead,
+    scheduler_of,
 )
 from espnet_dynlook.training.checkpoint import finish_epoch, whole_checkpoints
 from espnet_dynlook.training.latency import latency_statistic
@@ -70,8 +72,12 @@ class DynlookTrainer(Trainer):
         Raises:
             CheckpointNotWritten: the disk is full; the checkpoint before is kept.
             CheckpointMismatch: ``checkpoint.pth`` is of another model.
-            LookaheadNotLearned: the lookahead has collapsed, or did not decide.
+            LookaheadNotLearned: the lookahead has collapsed, did not decide, or would
+                not be annealed before the last epoch.
         """
+        scheduler = scheduler_of(model)
+        if scheduler is not None and not getattr(model, "base_is_frozen", False):
+            check_annealing(scheduler.anneal, trainer_options.max_epoch)
         first = not distributed_option.distributed or distributed_option.dist_rank == 0
         display = Display(
             trainer_options.max_epoch, trainer_options.log_interval, shown=first

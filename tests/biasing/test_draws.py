@@ -71,7 +71,9 @@ def test_about_the_share_that_was_asked_for_is_without():
     assert 0.6 < sum(said) / len(said) < 0.8
 
 
-@pytest.mark.parametrize(("rare", "least", "most"), [(0.0, 0.15, 0.45), (1.0, 0.6, 0.95)])
+@pytest.mark.parametrize(
+    ("rare", "least", "most"), [(0.0, 0.15, 0.45), (1.0, 0.6, 0.95)]
+)
 def test_words_of_many_tokens_are_listed_as_often_as_was_asked_for(rare, least, most):
     drawer = CatalogDrawer(TOKENS, DrawConf(sizes=(9, 9), spans=0.0, rare=rare))
     text = ids("▁b", "▁an", "▁ann", "▁ann", "e", "n", "x", "▁b", "▁an")

@@ -161,7 +161,7 @@ def test_each_utterance_has_its_own_list(files, tmp_path):
 
 def test_what_lists_lose_is_said_once(files, tmp_path, caplog):
     lists = {
-        "u0": BiasingList("", (), ("cab", "q", "a!")),
+        "u0": BiasingList("", (), ("cab", "q", "a9")),
         "u1": BiasingList("", (), ("q", *(f"b{n}" for n in range(4)))),
     }
     (tmp_path / "lists.tsv").write_text(format_lists(lists))

@@ -1,21 +1,31 @@
 """Values that cannot work are refused in words; those that can, work."""
 
 import logging
+import re
 
 import pytest
 import torch
 from factory import ABSOLUTE, INPUT_SIZE, KINDS, PAIRS, make
 
+from espnet_dynlook.encoder.masks import make_kind
 from espnet_dynlook.encoder.subsampling import TooShortUttError
+from espnet_dynlook.lookahead.kinds import ALL_KINDS
 
 pytestmark = pytest.mark.host
 
+ALL = "causal, layerwise, chunked, full, random, dynamic"
 BOTH = [
     ({"positionwise_layer_type": "conv1d"}, "use positionwise_layer_type: linear"),
     ({"pos_enc_layer_type": "conv"}, "pos_enc_layer_type='?conv'? cannot stream"),
     ({"input_layer": "conv3d"}, "input_layer='conv3d' of dynlook_.* must be one of"),
     ({"lookahead": "dynamical"}, "lookahead='dynamical' must be one of causal"),
+    ({"lookahead": "dynamc"}, f"one of {ALL}; did you mean 'dynamic'"),
+    ({"lookahead": "Random"}, f"one of {ALL}; did you mean 'random'"),
+    ({"lookahead": None}, f"lookahead=None must be one of {ALL}$"),
+    ({"lookahead": 3}, f"lookahead=3 must be one of {ALL}$"),
     ({"lookahead": "chunked"}, "lookahead_frames=0 must be at least 1"),
+    ({"lookahead": "random"}, "lookahead_frames=0 must be .* lookahead: random"),
+    ({"lookahead": "random", "lookahead_frames": -1}, "lookahead_frames=-1 must be"),
     ({"left_context": -2}, "left_context=-2 must be -1"),
     ({"interctc_layer_idx": [3]}, r"\[3\] is not in 1 .. 2"),
 ]
@@ -38,6 +48,106 @@ CONFORMER_ONLY = [
 def test_impossible_values_say_what_to_use(name, keys, message):
     with pytest.raises(ValueError, match=message):
         make(name, **keys)
+
+
+FIXED = [
+    {"lookahead": "causal"},
+    {"lookahead": "layerwise", "lookahead_frames": 1},
+    {"lookahead": "chunked", "lookahead_frames": 2},
+    {"lookahead": "full"},
+    {"lookahead": "random", "lookahead_frames": 2},
+]
+
+
+@pytest.mark.parametrize("kind", FIXED, ids=lambda kind: kind["lookahead"])
+def test_what_only_learned_lookahead_has_is_refused_elsewhere(kind):
+    for keys in ({"share_wait": True}, {"lookahead_layers": [1]}):
+        ((key, value),) = keys.items()
+        message = f"{key}={value!r} belongs to lookahead: dynamic.*{kind['lookahead']}"
+        with pytest.raises(ValueError, match=message.replace("[1]", r"\[1\]")):
+            make(**kind, **keys)
+
+
+@pytest.mark.parametrize("kind", FIXED, ids=lambda kind: kind["lookahead"])
+def test_schedulers_of_a_base_may_stay_but_have_to_be_right(kind):
+    keys = {"lookahead_scheduler": "frame", "scheduler_tau": [1.0, 0.1]}
+    carried, without = make(**kind, **keys, scheduler_anneal=0), make(**kind)
+    for one, other in zip(
+        carried.state_dict().items(), without.state_dict().items(), strict=True
+    ):
+        assert one[0] == other[0] and torch.equal(one[1], other[1])
+    for wrong, message in (
+        ({"lookahead_scheduler": "oracle"}, "must be one of frame"),
+        ({"scheduler_tau": [0.1, 1.0]}, "the first at the beginning"),
+        ({"scheduler_hidden": 0}, "scheduler_hidden=0"),
+        ({"scheduler_bias": 4.0}, "scheduler_bias=4.0 must be"),
+        ({"scheduler_anneal": 1.5}, "scheduler_anneal=1.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(**kind, **wrong)
+
+
+def test_unused_schedulers_draw_no_random_numbers():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    make_kind("causal", 16, 3, 0, None, scheduler="frame")
+    assert torch.equal(torch.rand(1), expected)
+
+
+NO_FRAMES = [2.5, 2.0, True, "2", None, float("nan")]
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("value", NO_FRAMES, ids=repr)
+def test_frames_are_whole_numbers(kind, value):
+    with pytest.raises(ValueError, match=f"lookahead_frames={value!r} must be a whole"):
+        make(lookahead=kind, lookahead_frames=value)
+
+
+@pytest.mark.parametrize("value", NO_FRAMES, ids=repr)
+def test_left_context_is_a_whole_number(value):
+    with pytest.raises(ValueError, match=f"left_context={value!r} must be -1"):
+        make(left_context=value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("share_wait", value) for value in (1, "false", None)),
+        *(("scheduler_detach", value) for value in (0, "true", None)),
+        *(("lookahead_layers", value) for value in (1, "12", [1.0], [True], ["1"])),
+        *(("scheduler_hidden", value) for value in (8.0, True, "8", None)),
+        *(("scheduler_bias", value) for value in (True, "1", None, float("nan"))),
+        *(("scheduler_noise", value) for value in (True, "1", None)),
+        *(("scheduler_tau", value) for value in (1.0, None, "10", [1.0, "0"], [True])),
+        *(("scheduler_anneal", value) for value in (True, "0.8", None)),
+        *(("scheduler_lr_factor", value) for value in (True, "3", None)),
+        *(("lookahead_scheduler", value) for value in (1, None)),
+    ],
+)
+def test_options_of_another_type_are_named_whatever_the_kind(key, value):
+    for kind in ("causal", "dynamic"):
+        with pytest.raises(ValueError, match=re.escape(f"{key}={value!r} must be")):
+            make(lookahead=kind, lookahead_frames=2, **{key: value})
+
+
+@pytest.mark.parametrize("value", [3.5, -3.01, float("inf")])
+def test_bias_is_within_what_logits_are_clipped_to(value):
+    for scheduler in ("frame", "sequential", "segment"):
+        keys = {"lookahead": "dynamic", "lookahead_frames": 2}
+        keys["lookahead_scheduler"] = scheduler
+        with pytest.raises(ValueError, match=f"scheduler_bias={value} .* from -3 to 3"):
+            make(**keys, scheduler_bias=value)
+        make(**keys, scheduler_bias=3)
+
+
+def test_sizes_are_whole_numbers_and_rates_numbers():
+    for key, value in (("num_blocks", 2.5), ("attention_heads", True)):
+        with pytest.raises(ValueError, match=f"{key}={value} .* whole number"):
+            make(**{key: value})
+    with pytest.raises(ValueError, match=r"layer_drop_rate='0' .* from 0 to below 1"):
+        make(layer_drop_rate="0")
 
 
 def test_relative_positions_left_out_are_latest_with_a_warning(caplog):

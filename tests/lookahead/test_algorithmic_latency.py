@@ -95,7 +95,13 @@ def test_waits_are_the_latency_away_from_the_end():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "chunk", "frames": 1}, "lookahead='chunk' must be one of causal"),
+        (
+            {"kind": "chunk", "frames": 1},
+            "one of causal, layerwise, chunked, full; did you mean 'chunked'",
+        ),
+        ({"kind": "causal", "frames": 1.5}, "lookahead_frames=1.5 must be a whole"),
+        ({"kind": "chunked", "frames": True}, "lookahead_frames=True must be a whole"),
+        ({"kind": "layerwise", "total": 2.5}, "lookahead_total=2.5 must be a whole"),
         ({"kind": "chunked", "frames": 0}, "lookahead_frames=0 must be at least 1"),
         ({"kind": "layerwise"}, "lookahead_frames=0 must be at least 1"),
         ({"kind": "chunked", "frames": 1, "total": 3}, "belongs to lookahead: layerw"),

@@ -50,6 +50,46 @@ def test_evaluation_is_rounded(scheduler):
     assert waits.soft is None
 
 
+@pytest.mark.parametrize("scheduler", ["frame", "sequential"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rows_round_alike_in_streams_of_few_bits(scheduler, dtype):
+    dynamic = make(scheduler).eval()
+    z = 0.5 * torch.randn(40, 30, 4, generator=torch.Generator().manual_seed(2))
+    z = z.to(dtype)
+    expected = dynamic.rounded_rows(z.float())
+    assert torch.equal(dynamic.rounded_rows(z), expected)
+
+
+def test_without_a_layer_that_looks_ahead_no_gate_is_undecided():
+    bands = (torch.zeros(3, 30, 4),) * 2  # stochastic depth left the others out
+    trace = LookaheadTrace(bands, LENGTHS, (None, None))
+    assert trace.undecided() == 0
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_batches_are_counted_where_nobody_tells_how_far_training_is(scheduler):
+    dynamic = make(scheduler, steps=10)
+    for batch in range(12):
+        assert float(dynamic.progress) == pytest.approx(min(batch / 10, 1.0))
+        dynamic.advance()
+    assert dynamic.annealed
+    told = make(scheduler, steps=10)
+    told.set_progress(0.3)
+    told.advance()
+    assert float(told.progress) == pytest.approx(0.3) and not told.counts
+
+
+def test_it_is_said_that_nobody_tells_how_far_training_is(caplog):
+    from espnet_dynlook.lookahead.dynamic import PATIENCE
+
+    silent, told = make(), make()
+    told.set_progress(0.0)
+    for _ in range(2 * PATIENCE):
+        silent.advance()
+        told.advance()
+    assert sum("scheduler_steps" in one for one in caplog.messages) == 1
+
+
 def test_whole_segments_know_no_temperature():
     dynamic = make("segment").eval()
     before = decide(dynamic).band
@@ -168,7 +208,7 @@ def test_bands_are_float32_under_autocast():
 
 
 def test_undecided_gates_are_counted_where_a_decision_was_reached():
-    dynamic = DynamicLookahead(6, 1, 4, "frame", bias=-6.0).eval()
+    dynamic = DynamicLookahead(6, 1, 4, "frame", bias=-3.0).eval()
     waits = decide(dynamic)
     assert int(waits.decided.sum()) == int((LENGTHS - 1).sum())  # the first gates only
     trace = LookaheadTrace((waits.band,), LENGTHS, (waits,))

@@ -219,7 +219,25 @@ def test_steering_piles_nothing_up_before_there_is_a_penalty():
             {"loss": "upl", "work": torch.ones(1), "compute_budget": -1.0},
             "compute_budget=-1.0 must be above 0",
         ),
-        ({"loss": "none", "target": 2.0}, "use absolute or relative"),
+        (
+            {"loss": "none", "target": 2.0},
+            "use naive, absolute, relative or excess, or leave latency_target out",
+        ),
+        (
+            {"weight": [0.001, 0.01]},
+            r"latency_weight=\[0.001, 0.01\] is a range .* latency_loss: none",
+        ),
+        ({"loss": "naive", "weight": True}, "latency_weight=True must be a number"),
+        ({"loss": "naive", "weight": None}, "latency_weight=None must be a number"),
+        ({"loss": "naive", "weight": "0.1"}, "latency_weight='0.1' must be a number"),
+        ({"loss": "naive", "weight": ["a", 1.0]}, "must be a number above 0, or two"),
+        ({"warmup": "0.2"}, "latency_warmup='0.2' must be"),
+        ({"ramp": None}, "latency_ramp=None must be"),
+        ({"floor": True}, "latency_floor=True must be"),
+        (
+            {"loss": "upl", "work": torch.ones(1), "compute_budget": True},
+            "compute_budget=True must be above 0",
+        ),
         (
             {"loss": "naive", "weight": [0.1, 0.2], "target": 2.0},
             "give one number to start from",

@@ -101,6 +101,19 @@ def test_bounded_logits_have_a_gradient_that_leads_back():
     assert raw.grad.tolist() == [0.0, -1.0, 2.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize("frames", [0, -1, 1.5, True, None])
+def test_random_lookahead_needs_frames_to_draw_from(frames):
+    with pytest.raises(ValueError, match=f"lookahead_frames={frames}.*: random"):
+        RandomLookahead(num_layers=3, frames=frames)
+
+
+@pytest.mark.parametrize("bias", [3.1, float("nan"), float("-inf"), "2", True])
+@pytest.mark.parametrize("cls", [FrameScheduler, SequentialScheduler, SegmentScheduler])
+def test_bias_beyond_the_bounds_is_refused(cls, bias):
+    with pytest.raises(ValueError, match=f"scheduler_bias={bias!r} .* from -3 to 3"):
+        cls(SIZE, FRAMES, 8, bias)
+
+
 def test_random_lookahead_draws_every_kind_of_mask():
     kind = RandomLookahead(num_layers=3, frames=4)
     torch.manual_seed(0)

@@ -42,6 +42,15 @@ def test_penalty_is_per_token_and_frame(tmp_path):
     torch.testing.assert_close(stats["loss_latency"], tokens * 0.1 * frames)
 
 
+def test_the_price_follows_the_schedulers_where_these_count_batches(tmp_path):
+    keys = {**DYNAMIC, "scheduler_steps": 8}
+    conf = {**PRICE, "latency_warmup": 0.25, "latency_ramp": 0.25}
+    model = build(tmp_path, encoder_conf=keys, **conf).train()
+    prices = [float(model(**batch())[1]["latency_weight"]) for _ in range(8)]
+    assert prices[0] == 0 and prices[-1] == pytest.approx(0.1)
+    assert prices == sorted(prices)
+
+
 def test_loss_without_the_penalty_is_espnets(tmp_path):
     ours, host = build(tmp_path, **PRICE), build(tmp_path, model="espnet")
     host.load_state_dict(ours.state_dict(), strict=False)
@@ -203,7 +212,17 @@ def test_configurations_know_our_keys_and_espnets():
         (
             {"lookahead": "chunked", "lookahead_frames": 3},
             {"latency_loss": "absolute"},
-            "lookahead: chunked, whose latency is fixed; set lookahead: dynamic",
+            "lookahead: chunked, which learns no waits; set lookahead: dynamic",
+        ),
+        (
+            {"lookahead": "random", "lookahead_frames": 3},
+            {"latency_loss": "absolute"},
+            "lookahead: random, which learns no waits; set lookahead: dynamic",
+        ),
+        (
+            DYNAMIC,
+            {"latency_loss": "absolute", "latency_target": "90"},
+            "latency_target='90' ms must be above",
         ),
         (DYNAMIC, {"latency_loss": "absolute", "latency_weight": -1}, "above 0"),
         (DYNAMIC, {"compute_budget": 0.0}, "compute_budget=0.0 must be above 0"),
@@ -238,6 +257,24 @@ def test_longest_target_follows_from_the_scheduler(tmp_path):
         build(tmp_path, encoder_conf=encoder, latency_target=longest - 1, **PRICE)
         with pytest.raises(ValueError, match="at most"):
             build(tmp_path, encoder_conf=encoder, latency_target=longest + 1, **PRICE)
+
+
+@pytest.mark.parametrize(
+    ("encoder_conf", "reach"),
+    [
+        ({}, "=3 in segments that all layers share; change the target or lookahead_f"),
+        ({"lookahead_scheduler": "frame"}, "=3 in 2 layers; change the target or look"),
+        (
+            {"lookahead_scheduler": "sequential", "lookahead_layers": [2]},
+            "=3 in the 1 of 2 layers that look ahead; .* or lookahead_layers",
+        ),
+    ],
+)
+def test_target_beyond_reach_says_what_it_comes_from(tmp_path, encoder_conf, reach):
+    encoder = {**DYNAMIC, **encoder_conf}
+    message = f"the longest mean wait with lookahead_frames{reach}"
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path, encoder_conf=encoder, latency_target=900.0, **PRICE)
 
 
 def test_espnets_model_with_a_learned_lookahead_warns(tmp_path, caplog):

@@ -32,6 +32,7 @@ def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("plots")
     corpus = make_corpus(root)
     encoder = {**CONFIG["encoder_conf"], "lookahead": "dynamic", "lookahead_frames": 4}
+    encoder["scheduler_anneal"] = 0.5  # of the two epochs
     config = {**CONFIG, "encoder_conf": encoder, "use_tensorboard": True}
     corpus.config.write_text(yaml.safe_dump(config), encoding="utf-8")
     asr_train.main(corpus.train_args(root / "dynamic"))
@@ -44,7 +45,8 @@ def models(tmp_path_factory):
         ("full", "dynlook_conformer"),
         ("stock", "conformer"),
     ):
-        keys = {k: v for k, v in encoder.items() if not k.startswith("lookahead")}
+        own = ("lookahead", "scheduler_")
+        keys = {k: v for k, v in encoder.items() if not k.startswith(own)}
         if kind != "stock":
             keys |= {"lookahead": kind, "lookahead_frames": 3}
         (root / kind).mkdir()

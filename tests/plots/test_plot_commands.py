@@ -115,16 +115,20 @@ def test_backlog_is_what_decoding_reports_where_waits_are_shared(
     encoder = {"lookahead": "dynamic", "lookahead_frames": 6, "share_wait": True}
     encoder["lookahead_scheduler"] = "frame"
     files = write_model(tmp_path, encoder, {"compute_budget": 0.95}, model="dynlook")
-    state = torch.load(files[1], weights_only=True)
-    torch.manual_seed(1)
-    for key, value in state.items():
-        if ".scheduler." in key and value.dim() > 1:
-            state[key] = torch.randn_like(value)
-    torch.save(state, files[1])
     recognise = Speech2Text(*map(str, files), decoding="ctc_greedy")
-    recognise(soundfile.read(models.audio, dtype="float32")[0])
-    trace = recognise.asr_model.encoder.lookahead
-    assert not torch.equal(trace.bands[0], trace.seen[0])  # some wait is shared
+    samples = soundfile.read(models.audio, dtype="float32")[0]
+    for seed in range(20):
+        torch.manual_seed(seed)
+        for parameter in recognise.asr_model.encoder.scheduler.parameters():
+            torch.nn.init.normal_(parameter, std=0.7)
+        recognise(samples)
+        trace = recognise.asr_model.encoder.lookahead
+        pairs = zip(trace.bands, trace.seen, strict=True)
+        if not all(torch.equal(*pair) for pair in pairs):
+            break  # some wait is shared
+    else:
+        raise AssertionError("no wait is shared")
+    torch.save(recognise.asr_model.state_dict(), files[1])
     given = options("dynamic", asr_model_file=[str(files[1])], compute_budget=None)
     [found] = read_backlogs(given)
     assert found.upl_ms == pytest.approx(recognise.upl_ms(), rel=1e-4)
@@ -183,8 +187,8 @@ def test_real_speech_is_drawn_with_its_own_rate(models, tmp_path, dynlook_data):
     ("kind", "picture", "extra", "message"),
     [
         ("chunked", "masks", ["--soft"], "only those of lookahead: dynamic"),
-        ("chunked", "masks", ["--wait", "0.5"], "wait=0.5 needs a model"),
-        ("stock", "masks", ["--wait", "0.5"], "wait=0.5 needs a model"),
+        ("chunked", "masks", ["--wait", "0.5"], "wait=0.5 needs model"),
+        ("stock", "masks", ["--wait", "0.5"], "wait=0.5 needs model"),
         ("chunked", "masks", ["--name", "a", "--name", "b"], "--name is given 2 times"),
         ("chunked", "masks", ["--text", "abc" * 40], "is it of this audio"),
         ("chunked", "masks", ["--start", "50"], "the utterance has"),

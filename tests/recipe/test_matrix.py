@@ -141,7 +141,23 @@ def test_from_scratch_there_is_no_parent_and_the_epochs_of_both(
         ({"sets": []}, "sets is missing"),
         ({"reference": "none"}, "'none' is not one of causal, chunked, full"),
         ({"parent": {"file": "x"}}, "config: FILE"),
-        ({"systems": {"parent": {}}}, "a name other than parent"),
+        ({"parent": {"config": 5}}, "parent: config: 5 has to be FILE"),
+        ({"parent": {**MATRIX["parent"], "keys": 5}}, "parent: keys: 5 has to be keys"),
+        (
+            {"parent": {**MATRIX["parent"], "evaluate": "causal"}},
+            "parent: evaluate: 'causal' has to be kinds of lookahead",
+        ),
+        ({"seeds": []}, "seeds: [] has to be whole numbers from 0"),
+        ({"seeds": ["a"]}, "seeds: ['a'] has to be whole numbers from 0"),
+        ({"seeds": [1.5]}, "seeds: [1.5] has to be whole numbers from 0"),
+        ({"seeds": [True]}, "seeds: [True] has to be whole numbers from 0"),
+        ({"seeds": [1, -1]}, "seeds: [1, -1] has to be whole numbers from 0"),
+        ({"seeds": [1, 2, 1]}, "seeds: [1, 2, 1] has 1 more than once"),
+        ({5: 1}, "unknown key 5"),
+        ({"systems": {"parent": {}}}, "other than parent"),
+        ({"systems": {4: {}}}, "systems: 4: {}: a system has a name, in words"),
+        ({"systems": {"a": 5}}, "systems: a: 5: a system has a name"),
+        ({"systems": {"a": {"base": 5}}}, "systems: a: base: 5 has to be a FILE"),
         ({"systems": {"a": {"encoder_conf": {"lookahed": "full"}}}}, "lookahed"),
         ({"systems": {"a": {"base": "conf/none.yaml"}}}, "conf/none.yaml"),
     ],
@@ -155,6 +171,30 @@ def test_wrong_matrix_file_is_named_before_any_work(
     (matrix_folder / "conf/matrix.yaml").write_text(yaml.safe_dump(content))
     assert run_matrix(code=1) == []
     assert named in run_matrix.err
+
+
+@pytest.mark.parametrize(
+    ("teach", "named"),
+    [
+        (105, "105 has to be options of asr_teach: latency_target"),
+        ([105], "[105] has to be options of asr_teach"),
+        ({"latency_target": -5}, "latency_target: -5 has to be a mean latency"),
+        ({"latency_target": "105"}, "latency_target: '105' has to be a mean latency"),
+        ({"latency_target": True}, "latency_target: True has to be a mean latency"),
+        ({"latency_target": float("nan")}, "latency_target: nan has to be a mean"),
+        ({"latency_target": 9, "epochs": 0}, "epochs: 0 has to be a whole"),
+        ({"latency_target": 9, "epochs": None}, "epochs: None has to be a whole"),
+        ({"latency_target": 9, "utterances": 1.5}, "utterances: 1.5 has to be a whole"),
+    ],
+)
+def test_wrong_lessons_are_named_before_any_work(
+    run_matrix, matrix_folder, teach, named
+):
+    systems = {**MATRIX["systems"], "taught": {"teach": teach}}
+    content = yaml.safe_dump({**MATRIX, "systems": systems}, sort_keys=False)
+    (matrix_folder / "conf/matrix.yaml").write_text(content)
+    assert run_matrix(code=1) == []
+    assert f"conf/matrix.yaml: systems: taught: teach: {named}" in run_matrix.err
 
 
 def test_unknown_system_is_named(run_matrix):

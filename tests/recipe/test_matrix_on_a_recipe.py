@@ -43,7 +43,11 @@ MATRIX = {
     "systems": {
         "dynamic": {
             # In so few steps, nothing learned decides.
-            "encoder_conf": {"lookahead": "dynamic", "scheduler_lr_factor": 1e-4},
+            "encoder_conf": {
+                "lookahead": "dynamic",
+                "scheduler_lr_factor": 1e-4,
+                "scheduler_anneal": 0.5,  # of three epochs, the last
+            },
             "model": "dynlook",
             "model_conf": {"latency_loss": "relative"},
         },

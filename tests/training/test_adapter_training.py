@@ -155,7 +155,7 @@ def test_lists_of_utterances_come_from_a_data_file(corpus, trained, tmp_path, ca
     extra = []
     for name in ("train", "valid"):
         text = (corpus.root / name / "text").read_text().splitlines()
-        lines = [f"{line.split()[0]} {line.split()[1][:2]}|cab|?" for line in text]
+        lines = [f"{line.split()[0]} {line.split()[1][:2]}|cab|9" for line in text]
         lines[0] = f"{text[0].split()[0]} |"  # no names
         file = tmp_path / f"{name}_names"
         file.write_text("\n".join(lines) + "\n")
@@ -168,6 +168,6 @@ def test_lists_of_utterances_come_from_a_data_file(corpus, trained, tmp_path, ca
     place = f"{tmp_path}/train_names:2"
     assert said == [
         "1 phrases of the data field names cannot be written in the tokens and are "
-        f"left out: {place}: '?': no token has '?' (U+003F)"
+        f"left out: {place}: '9': no token has '9' (U+0039)"
     ]
     shutil.rmtree(tmp_path / "exp")

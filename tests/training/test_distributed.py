@@ -57,7 +57,8 @@ def test_spawned_gloo_workers_train_one_model(corpus, tmp_path):
 
 
 def test_a_learned_lookahead_trains_in_two_processes(corpus, tmp_path):
-    encoder = ("lookahead=dynamic", "scheduler_bias=6.0", "scheduler_tau=[1.0,0.1]")
+    encoder = ("lookahead=dynamic", "scheduler_bias=3.0", "scheduler_tau=[1.0,0.1]")
+    encoder += ("scheduler_anneal=0",)
     price = ("latency_loss=relative", "latency_weight=0.0001", "latency_warmup=0.0")
     extra = [word for x in encoder for word in ("--encoder_conf", x)]
     extra += [word for x in price for word in ("--model_conf", x)]

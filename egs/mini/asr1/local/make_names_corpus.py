@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Speak the names corpus with espeak-ng: hours of sentences around thousands of names.
 
-The voices are synthetic. No name of train, adapt, valid, tune or test occurs in another
-of them (names.py), nor in ``names/never.txt``, from which lists draw what nobody says.
-An adapter is trained on adapt, whose names its base has never heard, as those of a test.
-Tune and test have voices of their own. With ``--medical FILE`` a set ``medical`` has
-sentences around the medical terms of a text of yours.
+The voices are synthetic. No name of train, adapt, valid, tune or test occurs in
+another of them (names.py), nor in ``names/never.txt``, from which lists draw what
+nobody says. An adapter is trained on adapt, whose names its base has never heard, as
+those of a test. Tune and test have voices of their own. With ``--medical FILE`` a set
+``medical`` has sentences around the medical terms of a text of yours.
 """
 
 import argparse
