@@ -31,6 +31,7 @@ from espnet_dynlook.bin.errors import in_one_line
 from espnet_dynlook.bin.evaluation import DataFile, SetEvaluation, Words, read_column
 from espnet_dynlook.metrics.ctm import read_ctm, write_ctm
 from espnet_dynlook.metrics.summary import summary
+from espnet_dynlook.model.waiting import set_wait
 
 
 def evaluate_set(
@@ -201,6 +202,10 @@ def main(cmd: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
             "measured against, and so is what the second writes; give one of them"
         )
     evaluation = SetEvaluation(args)
+    try:
+        set_wait(evaluation.model, args.wait)
+    except ValueError as error:
+        raise config.ConfigError(f"--wait: {error}") from None
     sets: dict[str, tuple[list[DataFile], str]] = {}
     for folder in args.data_dir or []:
         sets[folder.name] = (evaluation.files_of(folder), folder.name)

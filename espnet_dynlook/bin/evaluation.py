@@ -16,7 +16,6 @@ from espnet_dynlook.metrics.ctm import TimedWord
 from espnet_dynlook.metrics.delay import TOKEN_TYPES, token_delays, words_of_tokens
 from espnet_dynlook.metrics.summary import spread
 from espnet_dynlook.metrics.wer import count_errors, split_characters, split_words
-from espnet_dynlook.model.waiting import set_wait
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.evaluation import Evaluated, Evaluator, Utterance
 
@@ -75,10 +74,6 @@ class SetEvaluation:
             args.asr_train_config, args.asr_model_file, device
         )
         model.eval()
-        try:
-            set_wait(model, getattr(args, "wait", None))
-        except ValueError as error:
-            raise config.ConfigError(f"--wait: {error}") from None
         self.model: Any = model
         self.source = args.asr_train_config
         self.token_type = self.train_args.token_type

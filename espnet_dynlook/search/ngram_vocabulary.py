@@ -40,8 +40,8 @@ def check_vocabulary(lm: NgramLM, words: TokenWords) -> None:
     Raises:
         ValueError: its words are in another case than the tokens.
     """
-    known, other = _known(lm, words)
-    if other and not known:
+    other = _of_other_case(lm, words)
+    if other:
         unit = "word" if lm.unit == "word" else "token"
         raise ValueError(
             f"the n-gram has {other!r}, which these tokens write {other.swapcase()!r}: "
@@ -51,22 +51,20 @@ def check_vocabulary(lm: NgramLM, words: TokenWords) -> None:
         _warn_of_unknown()
 
 
-def _known(lm: NgramLM, words: TokenWords) -> tuple[str, str]:
-    """Return a word that the model has and the tokens can write; one of other case."""
+def _of_other_case(lm: NgramLM, words: TokenWords) -> str:
+    """Return a word of a model that knows words only in another case; else ""."""
     if lm.unit == "word" and isinstance(lm.model, ArpaModel):
         alphabet = alphabet_of(words.token_list)
-        has = [word for word in lm.model.words if not is_special(word)]
-        cased = [word for word in has if word.swapcase() != word]
-        known = next((w for w in cased if alphabet.issuperset(w)), "")
-        other = next((w for w in cased if alphabet.issuperset(w.swapcase())), "")
-        return known, other
+        cased = [w for w in lm.model.words if not is_special(w) and w.swapcase() != w]
+        if any(alphabet.issuperset(word) for word in cased):
+            return ""
+        return next((w for w in cased if alphabet.issuperset(w.swapcase())), "")
     # Others cannot be asked for their words: those of a single token say it.
     units = words.pieces if lm.unit == "word" else words.token_list
-    texts = [unit for unit in units if unit and not is_special(unit)]
-    cased = [text for text in texts if text.swapcase() != text]
-    known = next((text for text in cased if lm.model.knows(text)), "")
-    swapped = (text.swapcase() for text in cased)
-    return known, next((text for text in swapped if lm.model.knows(text)), "")
+    cased = [t for t in units if t and not is_special(t) and t.swapcase() != t]
+    if any(lm.model.knows(text) for text in cased):
+        return ""
+    return next((t for t in map(str.swapcase, cased) if lm.model.knows(t)), "")
 
 
 @functools.cache

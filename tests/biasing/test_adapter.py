@@ -32,6 +32,16 @@ def test_a_new_adapter_adds_exactly_nothing():
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 7))
 
 
+def test_frames_begin_by_attending_to_names_with_their_own_token():
+    torch.manual_seed(0)
+    rows = torch.randn(10, 12)
+    adapter = ContextualAdapter((), True, 12, 10, 24, 1).eval()
+    adapter.start_from(rows)
+    names = [[[token]] for token in range(1, 10)]
+    _, attention = adapter([rows[None]], adapter.encode(names))
+    assert attention[0, 1:, 1:].argmax(dim=1).tolist() == list(range(9))
+
+
 def test_an_empty_list_adds_exactly_nothing():
     adapter, hs = make(), frames()
     bias, attention = adapter(hs, adapter.encode([]))
