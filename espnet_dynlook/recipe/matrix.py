@@ -21,7 +21,13 @@ from typing import Any
 
 from espnet_dynlook.config import ConfigError, check
 from espnet_dynlook.recipe.data_dir import DataError
-from espnet_dynlook.recipe.matrix_plan import Experiment, Matrix, plan, read_matrix
+from espnet_dynlook.recipe.matrix_plan import (
+    Experiment,
+    Matrix,
+    check_seeds,
+    plan,
+    read_matrix,
+)
 from espnet_dynlook.recipe.matrix_run import Runner, StepFailed, run_all
 from espnet_dynlook.recipe.matrix_settings import Recipe, check_marks, read_mark, shown
 from espnet_dynlook.recipe.matrix_table import ALL, read_systems, result_rows, tables
@@ -103,13 +109,14 @@ def check_configs(experiments: Sequence[Experiment]) -> None:
         ConfigError: a key or value is wrong.
     """
     # Takes seconds to import, and is of no use where everything is trained.
-    from espnet_dynlook.task import DynlookASRTask
+    from espnet_dynlook.task import DynlookASRTask, check_length
 
     first = experiments[0].seed
     for experiment in experiments:
         if experiment.seed == first:
             config = experiment.config()
             check(config, DynlookASRTask, source=experiment.system)
+            check_length(config, f"{experiment.system}: ")
 
 
 def section(matrix: Matrix, title: str, command: str, body: str) -> str:
@@ -184,7 +191,11 @@ def run(args: argparse.Namespace, command: str) -> int:
     if args.sets:
         matrix = dataclasses.replace(matrix, sets=args.sets.split())
     recipe = Recipe(args.command, args.asr_args, matrix.sets)
-    seeds = [int(seed) for seed in args.seeds.split()] if args.seeds else matrix.seeds
+    seeds = matrix.seeds
+    if args.seeds is not None:
+        words = args.seeds.split()
+        seeds = [int(word) if word.isdecimal() else word for word in words]
+        check_seeds("--seeds", seeds)
     experiments = plan(matrix, recipe.expdir, seeds, args.from_scratch)
     if args.systems:
         wanted = args.systems.split()

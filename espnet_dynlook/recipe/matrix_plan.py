@@ -180,7 +180,7 @@ def read_matrix(path: Path) -> Matrix:
             raise ConfigError(f"{path}: {key} is missing: {KEYS[key][1]}")
     parent, seeds = content["parent"], content.get("seeds", [1, 2, 3])
     _check_parent(f"{path}: parent", parent)
-    _check_seeds(f"{path}: seeds", seeds)
+    check_seeds(f"{path}: seeds", seeds)
     systems = {
         name: {} if keys is None else keys for name, keys in content["systems"].items()
     }
@@ -216,7 +216,16 @@ def _check_parent(where: str, parent: Mapping[str, Any]) -> None:
             raise ConfigError(f"{where}: {key}: {value!r} has to be {meaning}")
 
 
-def _check_seeds(where: str, seeds: Sequence[Any]) -> None:
+def check_seeds(where: str, seeds: Sequence[Any]) -> None:
+    """Refuse what are no seeds, or has one twice.
+
+    Args:
+        where: Who gives them, for messages.
+        seeds: As given.
+
+    Raises:
+        ConfigError: says which.
+    """
     # By type: for Python, true is a whole number.
     if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise ConfigError(

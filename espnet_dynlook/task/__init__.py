@@ -7,7 +7,7 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ class DynlookASRTask(CheckedTask, ASRTask):
             except ValueError as error:
                 raise config.ConfigError(f"model_conf: {error}") from error
         if not args.print_config and not args.collect_stats:
-            _check_annealing(args)
+            check_length(vars(args))
         return args
 
     @classmethod
@@ -220,23 +220,29 @@ class DynlookASRTask(CheckedTask, ASRTask):
         return model, args
 
 
-def _check_annealing(args: argparse.Namespace) -> None:
+def check_length(conf: Mapping[str, Any], source: str = "") -> None:
     """Refuse a training that ends before its annealing, before anything is built.
 
     An adapter's training takes the encoder from its base, annealed already.
+
+    Args:
+        conf: Of a training; without ``max_epoch`` nothing is known of its length.
+        source: Put in front of the message.
+
+    Raises:
+        ConfigError: no whole epoch comes after the annealing.
     """
-    conf = args.encoder_conf or {}
-    learned = (
-        args.encoder in ADDITIONS["encoder"] and conf.get("lookahead") == "dynamic"
-    )
-    if not learned or args.model == contextual.NAME:
+    encoder, own = conf.get("encoder"), conf.get("encoder_conf") or {}
+    learned = encoder in ADDITIONS["encoder"] and own.get("lookahead") == "dynamic"
+    epochs = conf.get("max_epoch")
+    if not learned or epochs is None or conf.get("model") == contextual.NAME:
         return
-    encoder = host_asr.encoder_choices.get_class(args.encoder)
-    default = inspect.signature(encoder).parameters["scheduler_anneal"].default
+    made = host_asr.encoder_choices.get_class(encoder)
+    default = inspect.signature(made).parameters["scheduler_anneal"].default
     try:
-        check_annealing(conf.get("scheduler_anneal", default), args.max_epoch)
+        check_annealing(own.get("scheduler_anneal", default), epochs)
     except LookaheadNotLearned as error:
-        raise config.ConfigError(f"encoder_conf: {error}") from error
+        raise config.ConfigError(f"{source}encoder_conf: {error}") from error
 
 
 def _check_written(config_file: Path) -> None:

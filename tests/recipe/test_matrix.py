@@ -197,6 +197,23 @@ def test_wrong_lessons_are_named_before_any_work(
     assert f"conf/matrix.yaml: systems: taught: teach: {named}" in run_matrix.err
 
 
+@pytest.mark.parametrize("seeds", ["a", "1 1", "1 -2", ""])
+def test_wrong_seeds_are_named_before_any_work(run_matrix, seeds):
+    assert run_matrix("--seeds", seeds, code=1) == []
+    assert "--seeds: [" in run_matrix.err
+
+
+def test_a_system_that_would_end_before_its_annealing_is_named(
+    run_matrix, matrix_folder
+):
+    keys = {"lookahead": "dynamic", "lookahead_frames": 3, "scheduler_anneal": 1.0}
+    systems = {**MATRIX["systems"], "soft": {"encoder_conf": keys}}
+    content = yaml.safe_dump({**MATRIX, "systems": systems}, sort_keys=False)
+    (matrix_folder / "conf/matrix.yaml").write_text(content)
+    assert run_matrix(code=1) == []
+    assert "soft: encoder_conf: scheduler_anneal=1.0" in run_matrix.err
+
+
 def test_unknown_system_is_named(run_matrix):
     run_matrix("--systems", "other", code=1)
     assert (
