@@ -48,6 +48,7 @@ class Names:
         lookup: Looks words up by their sound; None: off.
         weights: Of all spellings of entries, by their words.
         token_ids: Of every segmentation of every entry.
+        longest: Words of the longest variant.
     """
 
     catalog: Catalog
@@ -56,6 +57,7 @@ class Names:
     lookup: Lookup | None
     weights: dict[tuple[str, ...], float]
     token_ids: list[list[list[int]]]
+    longest: int
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ class BiasedDecoder:
         weights = {self._words(e.text): levels[e.weight] for e in catalog.entries}
         for text, entry in widened.written.items():
             weights[self._words(text)] = levels[catalog.entries[entry].weight]
-        return Names(catalog, widened, units, lookup, weights, token_ids)
+        longest = max((len(self._words(text)) for text in widened.written), default=0)
+        return Names(catalog, widened, units, lookup, weights, token_ids, longest)
 
     def _is_word(self, word: str) -> bool:
         """Tell whether a word is known otherwise than as a variant."""
@@ -285,11 +288,10 @@ class BiasedDecoder:
     def written(self, one: Hypothesis, names: Names) -> Hypothesis:
         """Return a hypothesis with entries in place of their other spellings."""
         between, written = self.search.words.between, names.widened.written
-        longest = max(len(self._words(text)) for text in written)
         at = len(one.words)
         while at > 0:  # from the end: what is before stays where it is
             at -= 1
-            for end in range(min(len(one.words), at + longest), at, -1):
+            for end in range(min(len(one.words), at + names.longest), at, -1):
                 text = between.join(word.text for word in one.words[at:end])
                 if text in written:
                     tokens = names.token_ids[written[text]][0]

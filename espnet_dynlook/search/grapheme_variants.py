@@ -64,10 +64,10 @@ class GraphemeVariants:
 
     def pronunciations(self, said: Sequence[Pronunciation]) -> list[Pronunciation]:
         """Return pronunciations, and behind them their likeliest variants."""
-        changes = self.changes("phones")
+        table = None if self.table is None else str(self.table)
         more: dict[Pronunciation, int] = {}
         for place, phones in enumerate(said):
-            for cost, other in varied(phones, changes, self.number):
+            for cost, other in _sounds(tuple(phones), self.number, table):
                 if other and other not in said:
                     # In doubt those of the pronunciation that is likelier.
                     more[other] = min(more.get(other, cost + place), cost + place)
@@ -168,6 +168,14 @@ def _spellings(text: str, number: int, table: str | None) -> list[tuple[int, str
         if len(other.split()) == count:  # no word has lost all of its letters
             found.append((cost, _cased(other, text)))
     return found
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _sounds(
+    phones: Pronunciation, number: int, table: str | None
+) -> list[tuple[int, Pronunciation]]:
+    """Return the best variants of a pronunciation, each behind its cost."""
+    return varied(phones, read_changes(table)["phones"], number)
 
 
 @functools.lru_cache(maxsize=4)
