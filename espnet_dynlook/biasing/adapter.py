@@ -4,28 +4,25 @@ After contextual adapters (Sathyendra et al., arXiv 2205.13660) on several layer
 CTC encoder (Dingliwal et al., arXiv 2210.09510); the details are our own.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import check_base, unknown_base
 
-#: Segmentations that are encoded at a time.
-BLOCK = 1024
-
 
 class CatalogEncoder(torch.nn.Module):
-    """A BiLSTM over the embeddings of a name's tokens: one vector a segmentation.
-
-    The mean of the embeddings goes past the LSTM. It has no order, but it lies where
-    the frames of those tokens lie, so that attention finds names much sooner.
+    """A GRU that walks along names: a vector for each of their beginnings.
 
     Args:
         vocab_size: V.
         size: D, of an embedding and of the encoder.
-        attention_size: A, of the vector.
+        attention_size: A, of the GRU.
         dropout: Rate, of embeddings and of vectors.
     """
 
@@ -33,52 +30,46 @@ class CatalogEncoder(torch.nn.Module):
         super().__init__()
         self.embedding = torch.nn.Embedding(vocab_size, size)
         self.norm = torch.nn.LayerNorm(size)
-        self.lstm = torch.nn.LSTM(
-            size, attention_size, batch_first=True, bidirectional=True
-        )
-        self.output = torch.nn.Linear(2 * attention_size, attention_size)
-        self.mean = torch.nn.Linear(size, attention_size, bias=False)
-        self.after_norm = torch.nn.LayerNorm(attention_size)
+        self.walk = torch.nn.GRUCell(size, attention_size)
         self.dropout = torch.nn.Dropout(dropout)
 
-    def forward(self, names: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Return the vectors (N, A) of token sequences, none of them empty."""
-        device = self.embedding.weight.device
-        lengths = torch.tensor([len(ids) for ids in names])
-        padded = torch.nn.utils.rnn.pad_sequence(
-            [torch.tensor(ids) for ids in names], batch_first=True
-        ).to(device)
-        embedded = self.dropout(self.norm(self.embedding(padded)))
-        packed = torch.nn.utils.rnn.pack_padded_sequence(
-            embedded, lengths, batch_first=True, enforce_sorted=False
-        )
-        _, (last, _) = self.lstm(packed)  # (2, N, A): forwards, backwards
-        number = lengths.to(device)[:, None]
-        inside = torch.arange(padded.size(1), device=device) < number
-        mean = (embedded * inside[:, :, None]).sum(dim=1) / number
-        vectors = self.output(torch.cat((last[0], last[1]), dim=1)) + self.mean(mean)
-        return self.dropout(self.after_norm(vectors))
+    def forward(self, names: Beginnings) -> torch.Tensor:
+        """Return last tokens' embeddings, and what is behind beginnings (M, D + A)."""
+        weight = self.embedding.weight
+        tokens = torch.from_numpy(names.tokens).to(weight.device)
+        parents = torch.from_numpy(names.parents).to(weight.device)
+        embedded = self.dropout(self.norm(self.embedding(tokens)))
+        reached: list[torch.Tensor] = []
+        for level, (start, end) in enumerate(itertools.pairwise(names.levels)):
+            before = None
+            if level:
+                before = reached[-1][parents[start:end] - names.levels[level - 1]]
+            reached.append(self.walk(embedded[start:end], before))
+        return torch.cat((embedded, self.dropout(torch.cat(reached))), dim=1)
 
 
 class ContextualAdapter(torch.nn.Module):
     """Adds to the final output of an encoder what a list of names says about it.
 
-    ``h_t + b_t``, with ``b_t`` a multi-head attention of the query
-    ``q_t = sum_l softmax(w)_l LN(h_t^l)`` over the names and ``<no-bias>``, whose value
-    is exactly zero. The output projection starts at zero, so that a new adapter changes
-    nothing. Frames are independent of each other: any frames of a stream may be given.
+    ``h_t + b_t``, with ``b_t`` a multi-head attention over the beginnings of names and
+    ``<no-bias>``, whose value is exactly zero. A beginning is a token of a name, with
+    those before it; the query of a frame is ``m_t = sum_l softmax(w)_l LN(h_t^l)``
+    together with a GRU over ``m_1 .. m_t``, so that a frame looks for the tokens that
+    were said up to it. The output projection starts at zero: a new adapter changes
+    nothing. Frames depend on those before them alone, through ``memory``: any frames of
+    a stream may be given, one after another.
 
-    A name with several segmentations is the mean of their vectors: it keeps one column
-    of attention, and its mass does not depend on how many ways there are to write it.
+    What several names begin with has one column of attention, and so has a name that
+    is listed twice; other segmentations of a name are further beginnings.
 
     Args:
         layers: Layers of the encoder, from 1, that the query is made of.
         use_last: Whether the final output is one of them, too.
         size: D, of the encoder.
         vocab_size: V.
-        attention_size: A, over all heads.
+        attention_size: A, over all heads, and of the GRUs.
         heads: H.
-        dropout: Rate, inside the encoder of names.
+        dropout: Rate, of embeddings and of what the GRUs give.
 
     Raises:
         ValueError: sizes do not go together.
@@ -118,10 +109,12 @@ class ContextualAdapter(torch.nn.Module):
             torch.nn.LayerNorm(size) for _ in range(number)
         )
         self.mixture = torch.nn.Parameter(torch.zeros(number))
-        self.query = torch.nn.Linear(size, attention_size)
-        self.key = torch.nn.Linear(attention_size, attention_size)
-        self.value = torch.nn.Linear(attention_size, attention_size, bias=False)
+        self.listener = torch.nn.GRU(size, attention_size, batch_first=True)
+        self.query = torch.nn.Linear(size + attention_size, attention_size)
+        self.key = torch.nn.Linear(size + attention_size, attention_size)
+        self.value = torch.nn.Linear(size + attention_size, attention_size, bias=False)
         self.no_bias = torch.nn.Parameter(torch.randn(attention_size) * 0.1)
+        self.dropout = torch.nn.Dropout(dropout)
         self.output = torch.nn.Linear(attention_size, size, bias=False)
         torch.nn.init.zeros_(self.output.weight)
         # Which base it is for. Floats: integers are summed when models are averaged.
@@ -143,13 +136,11 @@ class ContextualAdapter(torch.nn.Module):
         They are the embeddings of tokens, and where they point frames of those tokens
         point, too: a frame begins by attending to names with its own token.
         """
+        size = rows.size(1)
         with torch.no_grad():
             self.names.embedding.weight.copy_(rows)
-            torch.nn.init.orthogonal_(self.query.weight)
-            torch.nn.init.zeros_(self.query.bias)
-            self.names.mean.weight.copy_(self.query.weight)
-            torch.nn.init.eye_(self.key.weight)
-            torch.nn.init.zeros_(self.key.bias)
+            torch.nn.init.orthogonal_(self.query.weight[:, :size])
+            self.key.weight[:, :size] = self.query.weight[:, :size]
 
     def stamp(self) -> tuple[Any, ...]:
         """Return what changes whenever a parameter does."""
@@ -174,63 +165,41 @@ class ContextualAdapter(torch.nn.Module):
         empty = [n for n, ways in enumerate(names) if not ways or not all(ways)]
         if empty:
             raise ValueError(f"names {empty[:10]} of the catalog have no tokens")
-        size = self.no_bias.numel()
-        if not names:
-            nothing = self.no_bias.new_zeros(1, 0, size)
-            return EncodedCatalog(nothing, nothing, None, (), self.stamp())
-        # In one order whatever that of the list, and near lengths together.
-        ways = sorted({tuple(w) for name in names for w in name}, key=_by_length)
-        place = {way: number for number, way in enumerate(ways)}
-        vectors = torch.cat(
-            [self.names(ways[at : at + BLOCK]) for at in range(0, len(ways), BLOCK)]
-        )
-        rows = [place[tuple(w)] for name in names for w in name]
-        owner = [n for n, name in enumerate(names) for _ in name]
-        number = torch.tensor([len(name) for name in names], device=vectors.device)
-        means = vectors.new_zeros(len(names), size).index_add(
-            0,
-            torch.tensor(owner, device=vectors.device),
-            vectors[torch.tensor(rows, device=vectors.device)],
-        )
-        means = means / number[:, None]
-        values = self.value(means)
-        if weights is not None:
-            values = values * values.new_tensor(list(weights))[:, None]
+        beginnings = Beginnings.of(names)
+        if not len(beginnings):
+            nothing = self.no_bias.new_zeros(1, 0, self.no_bias.numel())
+            return EncodedCatalog(
+                nothing, nothing, (beginnings,), None, None, (), self.stamp()
+            )
+        vectors = self.names(beginnings)
+        values = self.value(vectors)
+        if weights is not None:  # what names share has the largest of theirs
+            name, node = beginnings.pairs()
+            most = np.full(len(beginnings), -np.inf)
+            np.maximum.at(most, node, np.asarray(weights, dtype=np.float64)[name])
+            values = values * torch.from_numpy(most).to(values)[:, None]
         return EncodedCatalog(
-            self.key(means)[None], values[None], None, tuple(texts), self.stamp()
+            self.key(vectors)[None],
+            values[None],
+            (beginnings,),
+            None,
+            None,
+            tuple(texts),
+            self.stamp(),
         )
 
-    def forward(
-        self, hs: Sequence[torch.Tensor], catalog: EncodedCatalog, scale: float = 1.0
+    def listen(
+        self, hs: Sequence[torch.Tensor], memory: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the bias of frames, and where they attend.
+        """Return what frames look for (B, n, A), and memories behind each (B, n, A).
 
         Args:
             hs: Outputs of the layers, then of the whole encoder with ``use_last``; each
                 (B, n, D), of the same frames.
-            catalog: From ``encode``.
-            scale: What the bias is multiplied by.
-
-        Returns:
-            The bias (B, n, D); the attention, a mean over the heads (B, n, N + 1),
-            whose first column is ``<no-bias>``.
+            memory: What was heard before (B, A); None: nothing.
 
         Raises:
-            ValueError: as ``by_head``.
-        """
-        bias, attention = self.by_head(hs, catalog, scale)
-        return bias, attention.mean(dim=1)
-
-    def by_head(
-        self, hs: Sequence[torch.Tensor], catalog: EncodedCatalog, scale: float = 1.0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the bias of frames, and where every head attends (B, H, n, N + 1).
-
-        Arguments are those of ``forward``.
-
-        Raises:
-            ValueError: the catalog was encoded with other parameters, or the outputs
-                are not those that the adapter reads.
+            ValueError: these are not the outputs that the adapter reads.
         """
         if len(hs) != len(self.norms) or len({h.shape for h in hs}) != 1:
             raise ValueError(
@@ -238,18 +207,55 @@ class ContextualAdapter(torch.nn.Module):
                 f"{list(self.layers)}{' and the last' * self.use_last}) of one shape, "
                 f"not {[tuple(h.shape) for h in hs]}"
             )
+        weights = self.mixture.softmax(dim=0)
+        pairs = zip(weights, self.norms, hs, strict=True)
+        mixed = self.dropout(sum(w * norm(h) for w, norm, h in pairs))
+        before = None if memory is None else memory[None].contiguous()
+        heard, _ = self.listener(mixed, before)
+        both = torch.cat((mixed, self.dropout(heard)), dim=2)
+        return self.query(both), heard
+
+    def forward(
+        self, hs: Sequence[torch.Tensor], catalog: EncodedCatalog, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the bias of whole utterances, and where their frames attend.
+
+        Args:
+            hs: As for ``listen``.
+            catalog: From ``encode``.
+            scale: What the bias is multiplied by.
+
+        Returns:
+            The bias (B, n, D); the attention of each head (B, H, n, M + 1) on
+            ``<no-bias>``, the first column, and on the beginnings of the catalog, for
+            ``catalog.by_name``.
+
+        Raises:
+            ValueError: as ``listen`` and ``attend``.
+        """
+        query, _ = self.listen(hs)
+        return self.attend(query, catalog, scale)
+
+    def attend(
+        self, query: torch.Tensor, catalog: EncodedCatalog, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``forward`` does, of the frames of a query (B, n, A).
+
+        Raises:
+            ValueError: the catalog was encoded with other parameters.
+        """
         if catalog.stamp != self.stamp():
             raise ValueError(
                 "the catalog was encoded with other parameters than the adapter now "
                 "has: encode it again"
             )
-        batch, frames, size = hs[0].shape
+        batch, frames, _ = query.shape
         if not len(catalog):
-            return hs[0].new_zeros(batch, frames, size), hs[0].new_ones(
+            size = self.output.out_features
+            return query.new_zeros(batch, frames, size), query.new_ones(
                 batch, self.heads, frames, 1
             )
         shared = catalog.keys.size(0) == 1
-        query = self._query(hs)  # (B, n, A)
         if shared:  # one list: the frames of all utterances are rows of one product
             query = query.reshape(1, batch * frames, -1)
         q, k, v = (self._split(x) for x in (query, catalog.keys, catalog.values))
@@ -258,32 +264,22 @@ class ContextualAdapter(torch.nn.Module):
             (q @ nobody.transpose(2, 3), q @ k.transpose(2, 3).to(q.dtype)), dim=-1
         )
         scores = scores.float() / q.size(-1) ** 0.5
-        if shared:  # (1, H, B n, N + 1) -> (B, H, n, N + 1)
+        if shared:  # (1, H, B n, M + 1) -> (B, H, n, M + 1)
             scores = scores.unflatten(2, (batch, frames))[0].transpose(0, 1)
-        if catalog.present is not None:
-            closed = ~catalog.present[:, None, None, :]
+        if catalog.open is not None:
+            closed = ~catalog.open[:, None, None, :]
             closed = torch.nn.functional.pad(closed, (1, 0), value=False)
             scores = scores.masked_fill(closed, float("-inf"))
-        attention = scores.softmax(dim=-1)  # (B, H, n, N + 1)
+        attention = scores.softmax(dim=-1)  # (B, H, n, M + 1)
         weights = attention[..., 1:].to(v.dtype)  # the value of <no-bias> is zero
         if shared:
-            rows = weights.transpose(0, 1).flatten(1, 2)  # (H, B n, N)
+            rows = weights.transpose(0, 1).flatten(1, 2)  # (H, B n, M)
             context = (rows @ v[0]).unflatten(1, (batch, frames)).transpose(0, 1)
         else:
             context = weights @ v
         bias = self.output(context.transpose(1, 2).flatten(2))
         return bias * scale, attention
 
-    def _query(self, hs: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the queries (B, n, A)."""
-        weights = self.mixture.softmax(dim=0)
-        pairs = zip(weights, self.norms, hs, strict=True)
-        return self.query(sum(w * norm(h) for w, norm, h in pairs))  # type: ignore[arg-type]
-
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """Turn (C, n, A) into (C, H, n, A / H)."""
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
-
-
-def _by_length(ids: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    return len(ids), ids

@@ -64,17 +64,21 @@ class NameFinder:
                     yield Occurrence(number, start, end)
 
 
-def attention_targets(
-    spans: Sequence[Sequence[tuple[int, int, int]] | None], shape: torch.Size
-) -> torch.Tensor:
-    """Return which columns of attention are right in each frame (B, n, N + 1) bool.
+#: Beginnings of names that are right, first frame, frame after the last.
+Span = tuple[Sequence[int], int, int]
 
-    Those of the names that are spoken there, else ``<no-bias>``, the first; around
+
+def attention_targets(
+    spans: Sequence[Sequence[Span] | None], shape: torch.Size
+) -> torch.Tensor:
+    """Return which columns of attention are right in each frame (B, n, M + 1) bool.
+
+    Those of the beginnings that are spoken there, else ``<no-bias>``, the first; around
     names none.
 
     Args:
-        spans: Of each utterance, (name, first frame, frame after the last); None: it
-            is not known where its names are, and no column is right.
+        spans: Of each utterance; None: it is not known where its names are, and no
+            column is right.
         shape: That of the attention.
     """
     targets = torch.zeros(shape, dtype=torch.bool)
@@ -82,8 +86,9 @@ def attention_targets(
         if own is None:
             continue
         near = torch.zeros(len(row), dtype=torch.bool)
-        for name, start, end in own:
-            row[start:end, 1 + name] = True
+        for beginnings, start, end in own:
+            for beginning in beginnings:
+                row[start:end, 1 + beginning] = True
             near[max(start - NEAR, 0) : end + NEAR] = True
         row[:, 0] = ~near
     return targets
@@ -96,8 +101,8 @@ class Attended:
     Attributes:
         loss: -log of the attention on what is right: half the mean over the frames
             of names, half that over the others.
-        recall: Mean attention on the right names in their frames; NaN: there is no
-            name.
+        recall: Mean attention on what is right in the frames of names; NaN: there is
+            no name.
         no_bias: Mean attention on ``<no-bias>`` in all other frames; NaN: there is
             no such frame.
     """
@@ -113,7 +118,7 @@ def attended(
     """Compare attention with where names are.
 
     Args:
-        attention: (B, n, N + 1), float32.
+        attention: (B, n, M + 1), float32.
         targets: From ``attention_targets``.
         lengths: Frames of each utterance (B,).
     """

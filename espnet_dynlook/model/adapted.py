@@ -25,9 +25,6 @@ class AdaptedModel:
         scale: What the bias is multiplied by.
 
     Attributes:
-        attention: Of the last utterances that were encoded with names, (B, n, N + 1),
-            ``<no-bias>`` first.
-
     Raises:
         ValueError: there is no adapter, or the encoder is none for this one.
     """
@@ -37,7 +34,8 @@ class AdaptedModel:
     ):
         self.model = model
         self.scale = scale
-        self.attention: torch.Tensor | None = None
+        # Catalog of the last utterances that had one, attention of every head.
+        self._heard: tuple[EncodedCatalog, torch.Tensor] | None = None
         self._own = adapter is None
         found = getattr(model, "adapter", None) if adapter is None else adapter
         if found is None:
@@ -49,6 +47,17 @@ class AdaptedModel:
             self._taps = LayerTaps(model.encoder, layers, "adapter_layers")
         # A list that many utterances have is encoded once.
         self._kept: tuple[Catalog, EncodedCatalog] | None = None
+
+    @property
+    def attention(self) -> torch.Tensor | None:
+        """That of the last utterances that were encoded with names, (B, n, N + 1).
+
+        ``<no-bias>`` first; a mean over the heads. None: there was none.
+        """
+        if self._heard is None:
+            return None
+        catalog, heads = self._heard
+        return catalog.by_name(heads.mean(dim=1))
 
     @contextlib.contextmanager
     def biased_by(self, catalog: Catalog | None) -> Iterator[None]:
@@ -64,7 +73,8 @@ class AdaptedModel:
         if self._own:
             with self.model.biased_by(encoded, self.scale) as bias:
                 yield
-            self.attention = bias.attention
+            if bias.heads is not None:
+                self._heard = encoded, bias.heads
             return
         plain = self.model.encode
 
@@ -74,7 +84,8 @@ class AdaptedModel:
             hs = [] if self._taps is None else self._taps.take()
             assert hs is not None  # in evaluation mode, no layer is dropped
             hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-            added, self.attention = self.adapter(hs, encoded, self.scale)
+            added, heads = self.adapter(hs, encoded, self.scale)
+            self._heard = encoded, heads
             out = out + added
             return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

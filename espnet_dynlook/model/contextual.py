@@ -245,7 +245,7 @@ class DynlookContextualModel(DynlookASRModel):
             return found, olens
         assert hs is not None  # in evaluation mode, no layer is dropped
         hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-        added, bias.heads = self.adapter.by_head(hs, bias.catalog, bias.scale)
+        added, bias.heads = self.adapter(hs, bias.catalog, bias.scale)
         out = out + added
         return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

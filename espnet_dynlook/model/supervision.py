@@ -10,7 +10,12 @@ import torch
 
 from espnet_dynlook.biasing.draws import Draw
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-from espnet_dynlook.biasing.occurrences import Attended, attended, attention_targets
+from espnet_dynlook.biasing.occurrences import (
+    Attended,
+    Span,
+    attended,
+    attention_targets,
+)
 from espnet_dynlook.search.alignment import align, frames_needed
 
 
@@ -21,8 +26,8 @@ class Bias:
     Attributes:
         catalog: The list.
         scale: What the bias is multiplied by.
-        heads: Attention of every head in the last call (B, H, T, N + 1); the first
-            column is ``<no-bias>``.
+        heads: Attention of every head in the last call (B, H, T, M + 1), on beginnings
+            of names; the first column is ``<no-bias>``.
         unbiased: What the encoder gave then, (B, T, D).
         lengths: Its frames (B,).
     """
@@ -35,8 +40,10 @@ class Bias:
 
     @property
     def attention(self) -> torch.Tensor | None:
-        """Attention of the last call, a mean over the heads (B, T, N + 1)."""
-        return None if self.heads is None else self.heads.mean(dim=1)
+        """That of the last call on names, a mean over the heads (B, T, N + 1)."""
+        if self.heads is None:
+            return None
+        return self.catalog.by_name(self.heads.mean(dim=1))
 
 
 def judge(
@@ -48,7 +55,9 @@ def judge(
     ``<no-bias>`` and another on names wherever they are, each right half of the time.
 
     A name is where the tokens that spell it are: from the first frame of the first to
-    the last frame of the last. An utterance that cannot be aligned does not count.
+    the last frame of the last. From a token on until the next one, what is right is the
+    name's beginning up to it; all beginnings, where the list has the name in other
+    tokens. An utterance that cannot be aligned does not count.
 
     Args:
         bias: Of the batch, encoded.
@@ -60,7 +69,8 @@ def judge(
     assert bias.heads is not None and bias.lengths is not None
     with torch.no_grad():
         log_probs = ctc.log_softmax(bias.unbiased).float()
-    spans: list[list[tuple[int, int, int]] | None] = []
+    [names] = bias.catalog.lists
+    spans: list[list[Span] | None] = []
     for row, length, tokens, said in zip(
         log_probs, bias.lengths.tolist(), ids, draw.occurrences, strict=True
     ):
@@ -71,12 +81,19 @@ def judge(
             spans.append(None)
             continue
         at = align(row[:length], tokens, blank)
-        spans.append(
-            [(one.name, at[one.start].start, at[one.end - 1].end) for one in said]
-        )
+        found: list[Span] = []
+        for one in said:
+            path = names.paths[one.name][0]
+            spelled = names.tokens[list(path)].tolist()
+            as_said = spelled == list(tokens[one.start : one.end])
+            for n, span in enumerate(at[one.start : one.end]):
+                later = one.start + n + 1
+                end = at[later].start if later < one.end else span.end
+                found.append(((path[n],) if as_said else path, span.start, end))
+        spans.append(found)
     number = bias.heads.size(1)
     spans = [one for one in spans for _ in range(number)]
-    attention = bias.heads.flatten(0, 1)  # (B H, T, N + 1)
+    attention = bias.heads.flatten(0, 1)  # (B H, T, M + 1)
     targets = attention_targets(spans, attention.shape)
     lengths = bias.lengths.repeat_interleave(number)
     return attended(attention, targets.to(attention.device), lengths)

@@ -191,8 +191,9 @@ def run(
         assert hs is not None  # in evaluation mode, no layer is dropped
         encoded = encode_catalog(adapter, catalog, model.token_list)
         hs = [*hs, *([output] if adapter.use_last else [])]
-        bias, attended = adapter(hs, encoded, args.adapter_scale)
+        bias, heads = adapter(hs, encoded, args.adapter_scale)
         log_probs = model.ctc.log_softmax(output + bias)[0, :frames].float().cpu()
+        attended = encoded.by_name(heads.mean(dim=1))
         attention = attended[0, :frames].float().cpu().numpy()
     return Heard(
         shown,

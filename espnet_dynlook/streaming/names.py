@@ -56,33 +56,51 @@ class EncoderBias:
     def __post_init__(self) -> None:
         self._nobody = self.adapter.encode([])
 
+    def begin(self, streams: int) -> torch.Tensor:
+        """Return the memory of streams that have heard nothing (B, A)."""
+        like = self.adapter.no_bias
+        return like.new_zeros(streams, like.numel())
+
     def __call__(
         self,
         out: torch.Tensor,
+        counts: torch.Tensor,
         intermediate: Sequence[Intermediate],
         names: Sequence[Names],
-    ) -> torch.Tensor:
-        """Return the output with its bias (B, n, D).
+        memory: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the output with its bias (B, n, D), and the memory behind it (B, A).
+
+        It is kept without names, too: a stream may get some later.
 
         Args:
             out: Of the encoder (B, n, D).
+            counts: Frames of each stream (B,); what is behind them is padding.
             intermediate: Of the same frames, among them the layers of the adapter.
             names: Of each stream.
+            memory: From ``begin`` or the call before.
         """
-        if not out.shape[1] or all(one.encoded is None for one in names):
-            return out
-        lists = [one.encoded for one in names]
-        catalog = self._joined([one or self._nobody for one in lists])
+        if not out.shape[1]:
+            return out, memory
         found = {one.layer: one.out for one in intermediate}
         hs = [found[layer] for layer in self.adapter.layers]
         hs += [out] * self.adapter.use_last
-        columns = len(out) * self.adapter.heads * (len(catalog) + 1)
+        query, memories = self.adapter.listen(hs, memory)
+        counts = counts.to(out.device)
+        rows = torch.arange(len(out), device=out.device)
+        last = memories[rows, (counts - 1).clamp(min=0)]
+        memory = torch.where(counts[:, None] > 0, last, memory)
+        lists = [one.encoded for one in names]
+        if all(one is None for one in lists):
+            return out, memory
+        catalog = self._joined([one or self._nobody for one in lists])
+        columns = len(out) * self.adapter.heads * (catalog.keys.size(1) + 1)
         size = max(1, ROOM // columns)
-        pieces = []
-        for at in range(0, out.shape[1], size):
-            some = [h[:, at : at + size] for h in hs]
-            pieces.append(self.adapter(some, catalog, self.scale)[0])
-        return out + torch.cat(pieces, dim=1)
+        pieces = [
+            self.adapter.attend(query[:, at : at + size], catalog, self.scale)[0]
+            for at in range(0, out.shape[1], size)
+        ]
+        return out + torch.cat(pieces, dim=1), memory
 
     def _joined(self, lists: list[EncodedCatalog]) -> EncodedCatalog:
         """Return the lists of the streams as one; the last one made is kept."""

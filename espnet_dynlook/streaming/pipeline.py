@@ -30,6 +30,7 @@ class PipelineState:
         ended: Utterances of each stream that ended in the last call, but for its last.
         names: Of each stream.
         rules: Where utterances end before the stream does; None: nowhere.
+        heard: What an adapter remembers of each (B, A); None: there is none.
     """
 
     frontends: tuple[FrontendState, ...]
@@ -38,6 +39,7 @@ class PipelineState:
     ended: tuple[tuple[Segment, ...], ...]
     names: tuple[Names, ...]
     rules: Rules | None = None
+    heard: torch.Tensor | None = None
 
     @property
     def searches(self) -> tuple[Search, ...]:
@@ -139,6 +141,7 @@ class Pipeline:
             ((),) * streams,
             lists,
             rules,
+            None if self.bias is None else self.bias.begin(streams),
         )
 
     def renamed(self, state: PipelineState, stream: int, names: Names) -> PipelineState:
@@ -159,6 +162,10 @@ class Pipeline:
         """Return a state in which some streams begin anew, each with its names."""
         fronts = zip(state.frontends, streams, strict=True)
         known = zip(state.segments, state.names, streams, strict=True)
+        heard = state.heard
+        if heard is not None:
+            new = torch.tensor(streams, device=heard.device)
+            heard = heard.masked_fill(new[:, None], 0.0)
         return replace(
             state,
             frontends=tuple(
@@ -169,6 +176,7 @@ class Pipeline:
                 Segment(names.search) if new else old for old, names, new in known
             ),
             ended=((),) * len(streams),
+            heard=heard,
         )
 
     @torch.inference_mode()
@@ -244,9 +252,9 @@ class Pipeline:
             torch.tensor([front.over for front in fronts]),
             ctc=self.model.ctc,
         )
-        counts = olens.tolist()
-        if self.bias is not None:
-            out = self.bias(out, encoder.intermediate, state.names)
+        counts, heard = olens.tolist(), state.heard
+        if self.bias is not None and heard is not None:
+            out, heard = self.bias(out, olens, encoder.intermediate, state.names, heard)
         if not self.transducer:
             out = self.model.ctc.log_softmax(out).float().cpu()
         found = Encoded(
@@ -254,7 +262,8 @@ class Pipeline:
             [encoder.latency[n, :count] for n, count in enumerate(counts)],
             self._phones(encoder, counts),
         )
-        return replace(state, frontends=tuple(fronts), encoder=encoder), found
+        after = replace(state, frontends=tuple(fronts), encoder=encoder, heard=heard)
+        return after, found
 
     def _phones(
         self, encoder: EncoderState, counts: Sequence[int]

@@ -26,10 +26,31 @@ def frames(batch=2, n=7, layers=3, seed=1):
 
 def test_a_new_adapter_adds_exactly_nothing():
     adapter, hs = make(trained=False), frames()
-    bias, attention = adapter(hs, adapter.encode(NAMES))
+    catalog = adapter.encode(NAMES)
+    bias, heads = adapter(hs, catalog)
     assert torch.equal(bias, torch.zeros(2, 7, 12))
-    assert attention.shape == (2, 7, 5)
-    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 7))
+    assert heads.shape == (2, 2, 7, 1 + 9)  # 3, 34, 4, 43, 5, 6, 67, 678, 69
+    attention = catalog.by_name(heads)
+    assert attention.shape == (2, 2, 7, 5)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 2, 7))
+
+
+def test_what_names_share_is_divided_among_them():
+    adapter, hs = make(), frames()
+    catalog = adapter.encode([[[3, 4]], [[3, 5], [3, 4, 6]], [[7]]])
+    heads = adapter(hs, catalog)[1]
+    nodes = {ids: 1 + n for n, ids in enumerate(["3", "7", "34", "35", "346"])}
+    own = {ids: heads[..., column] for ids, column in nodes.items()}
+    both = (own["3"] + own["34"]) / 2
+    expected = [heads[..., 0], both, both + own["35"] + own["346"], own["7"]]
+    torch.testing.assert_close(catalog.by_name(heads), torch.stack(expected, -1))
+    alone = catalog.of(torch.tensor([[True, False, True], [False, False, True]]))
+    heads = adapter(hs, alone)[1]
+    own = {ids: heads[..., column] for ids, column in nodes.items()}
+    found = alone.by_name(heads)
+    torch.testing.assert_close(found[0, ..., 1], own["3"][0] + own["34"][0])
+    assert (found[:, ..., 2] == 0).all() and (found[1, ..., 1] == 0).all()
+    torch.testing.assert_close(found.sum(-1), torch.ones(2, 2, 7))
 
 
 def test_frames_begin_by_attending_to_names_with_their_own_token():
@@ -38,15 +59,17 @@ def test_frames_begin_by_attending_to_names_with_their_own_token():
     adapter = ContextualAdapter((), True, 12, 10, 24, 1).eval()
     adapter.start_from(rows)
     names = [[[token]] for token in range(1, 10)]
-    _, attention = adapter([rows[None]], adapter.encode(names))
-    assert attention[0, 1:, 1:].argmax(dim=1).tolist() == list(range(9))
+    with torch.no_grad():  # what it has heard says nothing yet
+        adapter.query.weight[:, 12:] = 0
+    _, heads = adapter([rows[None]], adapter.encode(names))
+    assert heads[0, 0, 1:, 1:].argmax(dim=1).tolist() == list(range(9))
 
 
 def test_an_empty_list_adds_exactly_nothing():
     adapter, hs = make(), frames()
     bias, attention = adapter(hs, adapter.encode([]))
     assert torch.equal(bias, torch.zeros(2, 7, 12))
-    assert torch.equal(attention, torch.ones(2, 7, 1))
+    assert torch.equal(attention, torch.ones(2, 2, 7, 1))
 
 
 def test_attention_on_nobody_adds_exactly_nothing():
@@ -54,15 +77,17 @@ def test_attention_on_nobody_adds_exactly_nothing():
     catalog = adapter.encode(NAMES).of(torch.tensor([[False] * 4, [True] * 4]))
     bias, attention = adapter(hs, catalog)
     assert torch.equal(bias[0], torch.zeros(7, 12)) and bias[1].abs().sum() > 0
-    assert torch.equal(attention[0, :, 0], torch.ones(7))
+    assert torch.equal(attention[0, ..., 0], torch.ones(2, 7))
 
 
 def test_order_of_the_list_does_not_matter():
     adapter, hs = make(), frames()
     order = [2, 0, 3, 1]
-    bias, attention = adapter(hs, adapter.encode(NAMES))
-    other, permuted = adapter(hs, adapter.encode([NAMES[i] for i in order]))
-    torch.testing.assert_close(other, bias)
+    shuffled = [NAMES[i] for i in order]
+    catalogs = adapter.encode(NAMES), adapter.encode(shuffled)
+    (bias, heads), (other, permuted) = (adapter(hs, one) for one in catalogs)
+    assert torch.equal(other, bias) and torch.equal(permuted, heads)
+    attention, permuted = (one.by_name(heads) for one in catalogs)
     torch.testing.assert_close(permuted[..., 1:], attention[..., 1:][..., order])
     torch.testing.assert_close(permuted[..., 0], attention[..., 0])
 
@@ -70,27 +95,38 @@ def test_order_of_the_list_does_not_matter():
 def test_order_and_repetition_of_segmentations_do_not_matter():
     adapter = make()
     one = adapter.encode([[[6, 7, 8], [6, 9]]])
-    other = adapter.encode([[[6, 9], [6, 7, 8]]])
-    torch.testing.assert_close(one.keys, other.keys)
-    alone = [adapter.encode([[way]]).keys for way in ([6, 7, 8], [6, 9])]
-    mean = adapter.key.bias + sum(k - adapter.key.bias for k in alone) / 2
-    torch.testing.assert_close(one.keys, mean)
+    for other in ([[6, 9], [6, 7, 8]], [[6, 9], [6, 7, 8], [6, 9]]):
+        again = adapter.encode([other])
+        assert torch.equal(one.keys, again.keys)
+        assert torch.equal(one.values, again.values)
+
+
+def test_a_beginning_is_the_same_whatever_follows_it():
+    adapter = make()
+    one = adapter.encode([[[6, 7, 8]], [[6, 9]]])
+    other = adapter.encode([[[6, 7, 1, 2]], [[5]]])
+    assert one.lists[0].paths == [[(0, 1, 3)], [(0, 2)]]
+    assert other.lists[0].paths == [[(1, 2, 3, 4)], [(0,)]]
+    torch.testing.assert_close(one.keys[0, :2], other.keys[0, 1:3])
+    torch.testing.assert_close(one.values[0, :2], other.values[0, 1:3])
 
 
 def test_a_list_alone_is_the_list_in_a_padded_batch():
     adapter, hs = make(), frames(batch=3)
     lists = [NAMES, [], NAMES[1:3]]
-    alone = [
-        adapter([h[n : n + 1] for h in hs], adapter.encode(own))
-        for n, own in enumerate(lists)
-    ]
-    together = EncodedCatalog.batch([adapter.encode(own) for own in lists])
-    bias, attention = adapter(hs, together)
+    catalogs = [adapter.encode(own) for own in lists]
+    alone = [adapter([h[n : n + 1] for h in hs], own) for n, own in enumerate(catalogs)]
+    together = EncodedCatalog.batch(catalogs)
+    bias, heads = adapter(hs, together)
+    names = together.by_name(heads)
     for n, (one, attended) in enumerate(alone):
         torch.testing.assert_close(bias[n : n + 1], one)
-        width = attended.size(2)
-        torch.testing.assert_close(attention[n : n + 1, :, :width], attended)
-        assert (attention[n, :, width:] == 0).all()
+        width = attended.size(3)
+        torch.testing.assert_close(heads[n : n + 1, ..., :width], attended)
+        assert (heads[n, ..., width:] == 0).all()
+        own = catalogs[n].by_name(attended)
+        torch.testing.assert_close(names[n : n + 1, ..., : own.size(3)], own)
+        assert (names[n, ..., own.size(3) :] == 0).all()
 
 
 def test_lists_out_of_a_shared_one_are_lists_of_their_own():
@@ -102,24 +138,17 @@ def test_lists_out_of_a_shared_one_are_lists_of_their_own():
     torch.testing.assert_close(bias, other)
 
 
-def test_frames_do_not_depend_on_other_frames():
+def test_frames_depend_on_those_before_them_alone():
     adapter, hs = make(), frames()
     catalog = adapter.encode(NAMES)
-    whole, attention = adapter(hs, catalog)
-    pieces = [
-        adapter([h[:, a:b] for h in hs], catalog) for a, b in ((0, 3), (3, 4), (4, 7))
-    ]
+    whole, heads = adapter(hs, catalog)
+    memory, pieces = None, []
+    for a, b in ((0, 3), (3, 4), (4, 7)):
+        query, memories = adapter.listen([h[:, a:b] for h in hs], memory)
+        memory = memories[:, -1]
+        pieces.append(adapter.attend(query, catalog))
     torch.testing.assert_close(torch.cat([p[0] for p in pieces], 1), whole)
-    torch.testing.assert_close(torch.cat([p[1] for p in pieces], 1), attention)
-
-
-def test_names_are_encoded_alike_in_blocks(monkeypatch):
-    from espnet_dynlook.biasing import adapter as module
-
-    adapter = make()
-    whole = adapter.encode(NAMES)
-    monkeypatch.setattr(module, "BLOCK", 2)
-    torch.testing.assert_close(adapter.encode(NAMES).keys, whole.keys)
+    torch.testing.assert_close(torch.cat([p[1] for p in pieces], 2), heads)
 
 
 def test_scale_and_weights_multiply_the_bias():
@@ -128,6 +157,14 @@ def test_scale_and_weights_multiply_the_bias():
     torch.testing.assert_close(adapter(hs, adapter.encode(NAMES), 0.5)[0], bias / 2)
     doubled = adapter.encode(NAMES, weights=[2.0] * 4)
     torch.testing.assert_close(adapter(hs, doubled)[0], bias * 2)
+
+
+def test_what_names_share_has_the_largest_of_their_weights():
+    adapter = make()
+    names = [[[3, 4]], [[3, 5]]]
+    plain = adapter.encode(names).values[0]
+    weighted = adapter.encode(names, weights=[0.5, 2.0]).values[0]
+    torch.testing.assert_close(weighted, plain * torch.tensor([[2.0], [0.5], [2.0]]))
 
 
 def test_a_catalog_of_other_parameters_is_refused():

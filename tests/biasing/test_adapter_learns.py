@@ -51,7 +51,9 @@ def lists(words, generator, true):
 def share_right(speech, adapter, words, generator, true):
     hs = speech.say(words)
     names, present = lists(words, generator, true)
-    bias, attention = adapter(hs, adapter.encode(names).of(present))
+    catalog = adapter.encode(names).of(present)
+    bias, heads = adapter(hs, catalog)
+    attention = catalog.by_name(heads.mean(1))
     right = speech.letters(hs[-1], bias) == words.repeat_interleave(FRAMES, dim=1)
     return right.float().mean().item(), attention
 
@@ -66,20 +68,22 @@ def test_names_never_seen_in_training_are_written_as_in_the_list():
     sizes = torch.full((16,), LENGTH)
     test = draw(64, torch.Generator().manual_seed(2))
     before, _ = share_right(speech, adapter, test, generator, True)
-    for _ in range(200):
+    for _ in range(500):
         words = draw(16, generator)
         names, present = lists(words, generator, True)
         present[:5, :16] &= ~torch.eye(16, dtype=torch.bool)[:5]  # 30 % without
         hs = speech.say(words)
-        bias, attention = adapter(hs, adapter.encode(names).of(present))
+        catalog = adapter.encode(names).of(present)
+        bias, heads = adapter(hs, catalog)
         log_probs = ((hs[-1] + bias) @ speech.head.T).log_softmax(-1)
         loss = torch.nn.functional.ctc_loss(
             log_probs.transpose(0, 1), words, lengths, sizes, BLANK, zero_infinity=True
         )
-        own = torch.arange(16)
-        supervised = attention[own, :, 1 + own]
-        loss = loss - 0.5 * supervised[5:].clamp(min=1e-6).log().mean()
-        loss = loss - 0.5 * attention[:5, :, 0].clamp(min=1e-6).log().mean()
+        paths = torch.tensor([ways[0] for ways in catalog.lists[0].paths[:16]])
+        said = paths.repeat_interleave(FRAMES, dim=1)[5:, None, :, None]
+        right = heads[5:].gather(3, 1 + said.expand(-1, heads.size(1), -1, -1))
+        loss = loss - 0.5 * right.clamp(min=1e-6).log().mean()
+        loss = loss - 0.5 * heads[:5, ..., 0].clamp(min=1e-6).log().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -90,6 +94,6 @@ def test_names_never_seen_in_training_are_written_as_in_the_list():
         on_name = attention[own, :, 1 + own].mean()
         without, elsewhere = share_right(speech, adapter, test, generator, False)
     assert before < 0.6  # a letter or the other
-    assert after > 0.65 and on_name > 10 / 64  # among some 64 names
+    assert after > 0.65 and on_name > 0.3  # among some 64 names
     assert without < after - 0.1  # it is the list that says it
     assert elsewhere[..., 0].mean() > attention[..., 0].mean()

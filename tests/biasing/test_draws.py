@@ -149,7 +149,7 @@ def test_bad_values_say_what_to_write(conf, message):
 
 def test_attention_is_judged_where_names_are_and_elsewhere():
     lengths = torch.tensor([10, 3])
-    spans = [[(1, 5, 7), (0, 6, 7)], None]
+    spans = [[((1,), 5, 7), ((0,), 6, 7)], None]
     targets = attention_targets(spans, torch.Size((2, 11, 3)))
     assert targets[0, :, 0].tolist() == [True] + [False] * 10  # what is near is open
     assert targets[0, :, 1].nonzero().flatten().tolist() == [6]

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import torch
 
+from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.draws import Draw
 from espnet_dynlook.biasing.occurrences import Occurrence
 from espnet_dynlook.model.supervision import Bias, judge
 
 FRAMES, NAME = 30, slice(12, 16)  # the tokens 1 2 are in these frames
+BEGINNINGS = slice(12, 14), slice(14, 16)  # 1, and 1 2
 
 
 def judged(*heads):
@@ -18,13 +20,18 @@ def judged(*heads):
     for frame, token in ((12, 1), (13, 1), (14, 2), (15, 2)):
         log_probs[0, frame] = torch.tensor([-20.0, -20.0, -20.0])
         log_probs[0, frame, token] = 0.0
-    attention = torch.zeros(1, len(heads), FRAMES, 2)
+    attention = torch.zeros(1, len(heads), FRAMES, 3)
     for head, (on_name, elsewhere) in enumerate(heads):
         attention[0, head, :, 1] = elsewhere
-        attention[0, head, NAME, 1] = on_name
-    attention[..., 0] = 1 - attention[..., 1]
+        attention[0, head, NAME, 1] = 0.0
+        for beginning, frames in enumerate(BEGINNINGS, 1):
+            attention[0, head, frames, beginning] = on_name
+    attention[..., 0] = 1 - attention[..., 1:].sum(-1)
     draw = Draw([[(1, 2)]], [[True]], [[Occurrence(0, 0, 2)]])
-    bias = Bias(None, heads=attention, unbiased=log_probs, lengths=torch.tensor([30]))
+    catalog = SimpleNamespace(lists=(Beginnings.of([[(1, 2)]]),))
+    bias = Bias(
+        catalog, heads=attention, unbiased=log_probs, lengths=torch.tensor([30])
+    )
     ctc = SimpleNamespace(log_softmax=lambda x: x)
     return judge(bias, draw, [[1, 2]], ctc, 0)
 
@@ -43,3 +50,20 @@ def test_what_is_said_is_a_mean_over_heads():
     for name in ("loss", "recall", "no_bias"):
         expected = (getattr(one, name) + getattr(other, name)) / 2
         torch.testing.assert_close(getattr(both, name), expected)
+
+
+def test_a_name_in_other_tokens_is_right_anywhere_in_it():
+    log_probs = torch.full((1, FRAMES, 4), -20.0)
+    log_probs[0, :, 0] = 0.0
+    log_probs[0, 12, 0], log_probs[0, 12, 3] = -20.0, 0.0  # said as one token
+    attention = torch.zeros(1, 1, FRAMES, 3)
+    attention[..., 0] = 1.0
+    attention[0, 0, 12] = torch.tensor([0.2, 0.3, 0.5])
+    names = [[(1, 2)]]
+    draw = Draw(names, [[True]], [[Occurrence(0, 0, 1)]])
+    catalog = SimpleNamespace(lists=(Beginnings.of(names),))
+    bias = Bias(
+        catalog, heads=attention, unbiased=log_probs, lengths=torch.tensor([30])
+    )
+    found = judge(bias, draw, [[3]], SimpleNamespace(log_softmax=lambda x: x), 0)
+    torch.testing.assert_close(found.recall, torch.tensor(0.8))
