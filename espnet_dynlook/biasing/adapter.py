@@ -84,7 +84,7 @@ class ContextualAdapter(torch.nn.Module):
         size: int,
         vocab_size: int,
         attention_size: int = 128,
-        heads: int = 4,
+        heads: int = 1,
         dropout: float = 0.1,
     ):
         super().__init__()

@@ -85,7 +85,7 @@ class DynlookContextualModel(DynlookASRModel):
         adapter_layers: Sequence[int] | None = None,
         adapter_use_last: bool = True,
         adapter_size: int = 128,
-        adapter_heads: int = 4,
+        adapter_heads: int = 1,
         adapter_dropout: float = 0.1,
         catalog_size: Sequence[int] = DrawConf.sizes,
         catalog_without: float = DrawConf.without,

@@ -1,0 +1,83 @@
+"""The bias of names in streams, piece by piece, against whole utterances."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from espnet_dynlook.biasing.adapter import ContextualAdapter
+from espnet_dynlook.streaming.names import EncoderBias, Names
+
+NAMES = [[[3, 4]], [[5]], [[6, 7, 8], [6, 9]]]
+FRAMES = (11, 7, 9)
+
+
+def setting(seed=0):
+    torch.manual_seed(seed)
+    adapter = ContextualAdapter((1,), True, 12, 10, 8, 2).eval()
+    torch.nn.init.normal_(adapter.output.weight)
+    return adapter, [torch.randn(3, max(FRAMES), 12) for _ in range(2)]
+
+
+def streamed(bias, hs, pieces, names):
+    """Return the outputs of streams that get so many frames in each call.
+
+    Args:
+        bias: Under test.
+        hs: Of a layer and of the whole encoder (B, T, D).
+        pieces: Of each call, the frames of each stream.
+        names: Of each call, the lists of the streams.
+    """
+    memory = bias.begin(len(hs[0]))
+    done = [0] * len(hs[0])
+    outs = [[] for _ in hs[0]]
+    for counts, lists in zip(pieces, names, strict=True):
+        layer, out = (
+            torch.nn.utils.rnn.pad_sequence(
+                [
+                    h[n, d : d + c]
+                    for n, (d, c) in enumerate(zip(done, counts, strict=True))
+                ],
+                batch_first=True,
+                padding_value=7.0,  # what stands behind a stream's frames is no matter
+            )
+            for h in hs
+        )
+        found = [SimpleNamespace(layer=1, out=layer)]
+        out, memory = bias(out, torch.tensor(counts), found, lists, memory)
+        for n, count in enumerate(counts):
+            outs[n].append(out[n, :count])
+            done[n] += count
+    return [torch.cat(own) for own in outs]
+
+
+PIECES = [(4, 0, 3), (1, 5, 0), (6, 2, 6)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@torch.no_grad()
+def test_streams_get_what_whole_utterances_get(seed):
+    adapter, hs = setting(seed)
+    lists = [adapter.encode(NAMES), adapter.encode(NAMES[1:]), None]
+    names = [Names(None, encoded=one) for one in lists]
+    outs = streamed(EncoderBias(adapter, 0.7), hs, PIECES, [names] * 3)
+    for n, (own, encoded, frames) in enumerate(zip(outs, lists, FRAMES, strict=True)):
+        whole = [h[n : n + 1, :frames] for h in hs]
+        expected = whole[-1][0]
+        if encoded is not None:
+            expected = expected + adapter(whole, encoded, 0.7)[0][0]
+        torch.testing.assert_close(own, expected)
+
+
+@torch.no_grad()
+def test_a_list_that_comes_later_finds_what_was_heard_before_it():
+    adapter, hs = setting()
+    nobody, late = Names(None), Names(None, encoded=adapter.encode(NAMES))
+    lists = [[nobody] * 3, [nobody] * 3, [late] * 3]
+    outs = streamed(EncoderBias(adapter), hs, PIECES, lists)
+    for n, (own, frames) in enumerate(zip(outs, FRAMES, strict=True)):
+        whole = [h[n : n + 1, :frames] for h in hs]
+        late_from = frames - PIECES[-1][n]
+        assert torch.equal(own[:late_from], whole[-1][0, :late_from])
+        expected = whole[-1] + adapter(whole, late.encoded)[0]
+        torch.testing.assert_close(own[late_from:], expected[0, late_from:])
