@@ -1,7 +1,8 @@
 """Word n-grams as KenLM's binaries in the commands, with KenLM's module and without.
 
-KenLM has no wheels, so tests have a stand-in with what is used of its module; where the
-module is installed, test_ngram.py holds it against the reader of ARPA files.
+Nothing that tests may need writes such a binary (``build_binary`` needs Boost), so they
+have a stand-in with what is used of KenLM's module; test_ngram.py holds the module itself
+against the reader of ARPA files.
 """
 
 import sys
