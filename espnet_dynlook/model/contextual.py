@@ -68,7 +68,8 @@ class DynlookContextualModel(DynlookASRModel):
             the usual ones.
         catalog_seed: Of the draws.
         attention_weight: Of the loss that supervises attention by a forced alignment
-            of the base's CTC, at the begin and at the end of the training; 0: none.
+            of the base's CTC, in nats a token as the loss of the text, at the begin and
+            at the end of the training; 0: none.
         kwargs: As ESPnet's and ``DynlookASRModel``'s.
 
     Raises:
@@ -282,7 +283,10 @@ class DynlookContextualModel(DynlookASRModel):
         start, end = self.attention_weight
         if start or end:
             found = judge(bias, draw, ids, self.ctc, self.blank_id)
-            loss = loss + (start + (end - start) * self.progress) * found.loss
+            # ESPnet's losses are sums over the tokens of an utterance.
+            tokens = 1.0 if self.loss_per_token else text_lengths.float().mean()
+            share = start + (end - start) * self.progress
+            loss = loss + share * tokens * found.loss
             more["loss_attention"] = found.loss.detach()
             more["attention_recall"] = found.recall
             more["no_bias"] = found.no_bias

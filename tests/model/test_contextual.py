@@ -236,9 +236,12 @@ def test_weight_of_attention_falls(tmp_path):
     for progress, weight in ((0.0, 0.5), (0.5, 0.3), (1.0, 0.1)):
         model.set_progress(1, progress)
         torch.manual_seed(0)
-        _, stats, _ = model(**spoken())
+        given = spoken()
+        tokens = given["text_lengths"].float().mean()
+        _, stats, _ = model(**given)
         torch.testing.assert_close(
-            stats["loss"], stats["loss_task"] + weight * stats["loss_attention"]
+            stats["loss"],
+            stats["loss_task"] + weight * tokens * stats["loss_attention"],
         )
         assert stats["loss_attention"] > 0
     _, none = make(tmp_path / "b", attention_weight=0)
