@@ -1,8 +1,8 @@
 """Word n-grams as KenLM's binaries in the commands, with KenLM's module and without.
 
-Nothing that tests may need writes such a binary (``build_binary`` needs Boost), so they
-have a stand-in with what is used of KenLM's module; test_ngram.py holds the module itself
-against the reader of ARPA files.
+What writes such binaries needs Boost, which tests may not, so they have a stand-in with
+what is used of KenLM's module; test_ngram.py holds the module itself against the reader
+of ARPA files.
 """
 
 import sys
