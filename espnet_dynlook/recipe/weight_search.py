@@ -124,8 +124,10 @@ def choose(
             break
     changed = {}
     for name, values in grid.items():
+        if best.setting[name]:
+            continue
         others = [trial({**best.setting, name: value}) for value in values if value]
-        if best.setting[name] == 0 and others:
+        if others:
             other = max(others, key=lambda one: (one.allowed, *_rank(name)(one)))
             pairs = zip(best.outcome.texts, other.outcome.texts, strict=True)
             changed[name] = sum(one != two for one, two in pairs)
