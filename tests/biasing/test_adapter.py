@@ -246,3 +246,46 @@ def test_bad_sizes_say_what_to_write(changes, message):
     values = {"layers": (1,), "use_last": True, "size": 12, "vocab_size": 10}
     with pytest.raises(ValueError, match=message):
         ContextualAdapter(**{**values, "attention_size": 8, "heads": 2, **changes})
+
+
+def naive(adapter, hs, names):
+    """Return the bias of one utterance (n, D) by clear code, a beginning at a time."""
+    vectors = {}
+    for ids in sorted(
+        {tuple(w[: n + 1]) for x in names for w in x for n in range(len(w))}
+    ):
+        state = torch.zeros(1, adapter.no_bias.numel())
+        for token in ids:
+            embedded = adapter.names.norm(adapter.names.embedding.weight[token])[None]
+            state = adapter.names.walk(embedded, state)
+        vectors[ids] = torch.cat((embedded, state), 1)[0]
+    size = adapter.no_bias.numel() // adapter.heads
+    share = adapter.mixture.softmax(0)
+    memory, rows = torch.zeros(1, 1, adapter.no_bias.numel()), []
+    for frame in range(hs[0].shape[1]):
+        mixed = sum(
+            w * norm(h[0, frame])
+            for w, norm, h in zip(share, adapter.norms, hs, strict=True)
+        )
+        _, memory = adapter.listener(mixed[None, None], memory)
+        query = adapter.query(torch.cat((mixed, memory[0, 0])))
+        context = []
+        for head in range(adapter.heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = [query[part] @ adapter.no_bias[part]]
+            scores += [query[part] @ adapter.key(v)[part] for v in vectors.values()]
+            masses = (torch.stack(scores) / size**0.5).softmax(0)[1:]
+            values = [adapter.value(v)[part] for v in vectors.values()]
+            context.append(sum(m * v for m, v in zip(masses, values, strict=True)))
+        rows.append(adapter.output(torch.cat(context)))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@torch.no_grad()
+def test_the_bias_is_what_clear_code_says(seed):
+    adapter, hs = make(seed=seed), frames(seed=seed + 1)
+    bias, _ = adapter(hs, adapter.encode(NAMES))
+    for n in range(2):
+        expected = naive(adapter, [h[n : n + 1] for h in hs], NAMES)
+        torch.testing.assert_close(bias[n], expected)
