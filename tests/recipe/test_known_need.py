@@ -49,7 +49,8 @@ def test_segments_wait_where_it_is_needed():
     torch.set_num_threads(threads)
     assert found.error < 2 < 8 < chunks.error
     assert found.latency < 1.6 * found.oracle < 0.3 * chunks.latency
-    assert abs(found.soft_gap) < 0.01 * max(found.loss, 0.05)
+    # Nats; by processor 0.0002 to 0.0006, of a loss of 0.01 that causal has 30 times.
+    assert abs(found.soft_gap) < 0.001
 
 
 def test_command_writes_table_results_and_picture(tmp_path):
