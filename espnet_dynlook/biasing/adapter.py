@@ -174,7 +174,7 @@ class ContextualAdapter(torch.nn.Module):
         vectors = self.names(beginnings)
         values = self.value(vectors)
         if weights is not None:  # what names share has the largest of theirs
-            name, node = beginnings.pairs()
+            name, node = beginnings.pairs
             most = np.full(len(beginnings), -np.inf)
             np.maximum.at(most, node, np.asarray(weights, dtype=np.float64)[name])
             values = values * torch.from_numpy(most).to(values)[:, None]

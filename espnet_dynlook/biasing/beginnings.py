@@ -1,7 +1,8 @@
 """The beginnings of a list's names, each once: what an adapter attends to."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,7 +27,6 @@ class Beginnings:
     parents: np.ndarray
     levels: tuple[int, ...]
     paths: list[list[tuple[int, ...]]]
-    _pairs: list[np.ndarray] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         """Return M, the number of beginnings."""
@@ -63,13 +63,12 @@ class Beginnings:
             paths,
         )
 
+    @functools.cached_property
     def pairs(self) -> np.ndarray:
-        """Return which name has which beginning (2, P): names, and nodes; each once."""
-        if not self._pairs:
-            owners = [
-                (name, node)
-                for name, ways in enumerate(self.paths)
-                for node in sorted({node for way in ways for node in way})
-            ]
-            self._pairs.append(np.array(owners, dtype=np.int64).reshape(-1, 2).T)
-        return self._pairs[0]
+        """Which name has which beginning (2, P): names, and nodes; each once."""
+        owners = [
+            (name, node)
+            for name, ways in enumerate(self.paths)
+            for node in sorted({node for way in ways for node in way})
+        ]
+        return np.array(owners, dtype=np.int64).reshape(-1, 2).T

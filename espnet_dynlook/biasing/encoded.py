@@ -61,7 +61,7 @@ class EncodedCatalog:
 
     def _counts(self, present: torch.Tensor) -> torch.Tensor:
         """Return how many of some names (B, N) have each beginning (B, M)."""
-        name, node = torch.from_numpy(self.lists[0].pairs())
+        name, node = torch.from_numpy(self.lists[0].pairs)
         counts = torch.zeros(len(present), len(self.lists[0]))
         return counts.index_add(1, node, present.cpu()[:, name].float())
 
@@ -114,7 +114,7 @@ class EncodedCatalog:
         found[..., 0] = attention[..., 0]
         for number in range(len(attention)):
             own = self.lists[number if len(self.lists) > 1 else 0]
-            name, node = torch.from_numpy(own.pairs())
+            name, node = torch.from_numpy(own.pairs)
             if self.present is not None:
                 kept = self.present[number % len(self.present)].cpu()[name]
                 name, node = name[kept], node[kept]

@@ -42,8 +42,8 @@ def test_every_beginning_is_there_once_and_paths_spell_names(seed):
             ]
     for length, (start, end) in enumerate(itertools.pairwise(found.levels), 1):
         assert {len(spelled(found, node)) for node in range(start, end)} == {length}
-    pairs = {(name, node) for name, node in found.pairs().T.tolist()}
-    assert len(pairs) == found.pairs().shape[1]
+    pairs = {(name, node) for name, node in found.pairs.T.tolist()}
+    assert len(pairs) == found.pairs.shape[1]
     assert pairs == {
         (name, node)
         for name, paths in enumerate(found.paths)
