@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,11 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.lists import BiasingList
 from espnet_dynlook.biasing.tokenizers import build_tokenizer
 from espnet_dynlook.config import ConfigError
-from espnet_dynlook.metrics.biasing import pool_biasing, score_biasing
+from espnet_dynlook.metrics.biasing import (
+    BiasingCounts,
+    pool_biasing,
+    score_biasing,
+)
 from espnet_dynlook.model.adapted import AdaptedModel
 from espnet_dynlook.recipe.weight_search import Outcome, Setting
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
@@ -194,7 +198,7 @@ class HeldOut:
         trained: The model, with its adapter if it has one.
         speech: Samples by utterance.
         lists: With what is said.
-        without: Of which nothing is said.
+        without: Of which nothing is said; draws, which are counted together.
         beam_size: Of the search.
         lm: N-gram of words, or None.
         start: Keys of techniques that are not tuned.
@@ -203,7 +207,7 @@ class HeldOut:
     trained: CTCModel
     speech: dict[str, torch.Tensor]
     lists: dict[str, BiasingList]
-    without: dict[str, BiasingList]
+    without: Sequence[dict[str, BiasingList]]
     beam_size: int
     lm: NgramLM | None
     start: Techniques
@@ -211,7 +215,7 @@ class HeldOut:
     def __post_init__(self) -> None:
         self._catalogs = [
             {utt: self._catalog(lists[utt]) for utt in self.speech}
-            for lists in (self.lists, self.without)
+            for lists in (self.lists, *self.without)
         ]
         self._known: dict[tuple[float, int], dict[str, Posteriors]] = {}
 
@@ -220,7 +224,7 @@ class HeldOut:
         return Catalog(one.phrases, self.trained.tokenizer, tokens)
 
     def posteriors(self, scale: float, which: int) -> dict[str, Posteriors]:
-        """Return the posteriors of all utterances under the first or second lists."""
+        """Return the posteriors of all utterances under lists: 0 with what is said."""
         key = (scale, which if scale else 0)
         if key not in self._known:
             if self.trained.adapted is not None:
@@ -244,9 +248,9 @@ class HeldOut:
             blank=model.blank_id,
         )
         scale, named = setting.get(ADAPTER, 0.0), any(setting.values())
-        counts = []
+        counts: list[BiasingCounts] = []
         texts: list[str] = []
-        for which, lists in enumerate((self.lists, self.without)):
+        for which, lists in enumerate((self.lists, *self.without)):
             found = {}
             for utt, (log_probs, phones) in self.posteriors(scale, which).items():
                 catalog = self._catalogs[which][utt] if named else None
@@ -258,7 +262,7 @@ class HeldOut:
             )
             counts.append(pool_biasing(scored.values()))
             texts += found.values()
-        true, wrong = counts
+        true, wrong = counts[0], pool_biasing(counts[1:])
         return Outcome(
             true.entities.f1 or 0.0,
             100 * true.unbiased.errors / max(1, true.unbiased.units),

@@ -3,11 +3,12 @@ r"""Tune the weights of techniques for names, and of an adapter, on held-out dat
 Posteriors of the CTC head are computed once for each scale of the adapter, and decoded
 with each setting of a small grid. The best one has the largest F1 of the names, among
 those whose U-WER is at most 0.3 points above that without names and that write, with
-lists of which nothing is said, at most one name in 100 utterances. Command::
+lists of which nothing is said (all draws of them together), at most one name in 100
+utterances. Command::
 
     python -m espnet_dynlook.recipe.tune_names \
         --data dump/raw/tune/wav.scp,speech,sound --lists data/biasing/tune.100.0.tsv \
-        --without data/biasing/tune.100.without.0.tsv \
+        --without data/biasing/tune.100.without.0.tsv,... \
         --asr_train_config exp/asr_x/config.yaml \
         --asr_model_file exp/asr_x/valid.loss.ave.pth --output conf/techniques.yaml
 
@@ -143,7 +144,11 @@ def get_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data", required=True, help="such as dump/raw/tune/wav.scp,speech,sound")
     add("--lists", required=True, help="four columns, with what is said")
-    add("--without", required=True, help="four columns, with nothing that is said")
+    add(
+        "--without",
+        required=True,
+        help="four columns, with nothing that is said; FILE,FILE,...: draws, pooled",
+    )
     add_model_options(parser)
     add("--techniques", help="YAML file of keys that are not tuned")
     add("--grid", action="append", default=[], help="name=value,value: values to try")
@@ -168,13 +173,15 @@ def read_held_out(args: argparse.Namespace) -> HeldOut:
         text = Path(args.techniques).read_text(encoding="utf-8")
         start = Techniques.from_mapping(yaml.safe_load(text))
     speech = trained.read(args.data)
-    found = read_model_lists(trained, args.data, speech, [args.lists, args.without])
-    lists, without = found[args.lists], found[args.without]
-    said = [utt for utt, one in without.items() if one.true]
-    if said:
-        raise config.ConfigError(
-            f"--without {args.without}: the list of {said[0]} has what is said there"
-        )
+    draws = args.without.split(",")
+    found = read_model_lists(trained, args.data, speech, [args.lists, *draws])
+    lists, without = found[args.lists], [found[draw] for draw in draws]
+    for draw, given in zip(draws, without, strict=True):
+        said = [utt for utt, one in given.items() if one.true]
+        if said:
+            raise config.ConfigError(
+                f"--without {draw}: the list of {said[0]} has what is said there"
+            )
     if not any(one.true for one in lists.values()):
         raise config.ConfigError(
             f"--lists {args.lists}: no list has anything that is said (column 3), so "
@@ -223,9 +230,10 @@ def main(cmd: list[str] | None = None) -> int:
     args = get_parser().parse_args(cmd)
     try:
         for name in ("lists", "without", "asr_train_config", "asr_model_file"):
-            path = getattr(args, name)
-            if not Path(path).is_file():
-                raise config.ConfigError(f"--{name} {path}: no such file")
+            given = getattr(args, name)
+            for path in given.split(",") if name == "without" else [given]:
+                if not Path(path).is_file():
+                    raise config.ConfigError(f"--{name} {path}: no such file")
         print(tune(args), end="")
     except (config.ConfigError, CheckpointMismatch) as error:
         print(f"tune_names: error: {error}", file=sys.stderr)

@@ -116,6 +116,31 @@ def test_the_case_of_lists_does_not_matter_to_the_tuner(held_out):
     assert other == lower
 
 
+def test_draws_of_lists_without_what_is_said_are_pooled(held_out):
+    from espnet_dynlook.recipe import tune_names
+
+    root, options = held_out
+    other = {
+        f"u{n}": BiasingList("abc cab a", (), ("b", "a b", "cc")) for n in range(3)
+    }
+    (root / "other.tsv").write_text(format_lists(other))
+    parser = tune_names.get_parser()
+
+    def outcome_with(*draws):
+        paths = ",".join(f"{root}/{name}.tsv" for name in draws)
+        args = parser.parse_args([*options, "--without", paths])
+        return tune_names.read_held_out(args)({"boosting": 8.0})
+
+    one, two = outcome_with("without"), outcome_with("other")
+    both = outcome_with("without", "other")
+    assert one.false_insertions != two.false_insertions  # else nothing is tested
+    mean = (one.false_insertions + two.false_insertions) / 2
+    assert both.false_insertions == pytest.approx(mean)
+    assert (both.f1, both.u_wer) == (one.f1, one.u_wer)
+    said, first, second = both.texts[:3], both.texts[3:6], both.texts[6:]
+    assert one.texts == said + first and two.texts == said + second
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
