@@ -111,7 +111,7 @@ class Ours:
 
     def __call__(self):
         started = time.process_time()
-        found = self.search(self.rows, self.catalog)
+        found = self.search(self.rows, self.catalog, 1)  # the others return one, too
         return time.process_time() - started, found[0].text
 
 

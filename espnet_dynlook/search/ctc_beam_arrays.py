@@ -8,6 +8,8 @@ import numpy as np
 from espnet_dynlook.search.compiled import compiled
 
 NEVER = -math.inf
+#: A term of a sum that is so many nats below another one changes no digit of it.
+TOO_SMALL = 45.0
 
 # Columns of labellings (integers). Parents stand before children.
 PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES = range(9)
@@ -160,7 +162,7 @@ def add(a: float, b: float) -> float:
     """Return log(exp(a) + exp(b))."""
     if a < b:
         a, b = b, a
-    if b == NEVER:
+    if b < a - TOO_SMALL or b == NEVER:
         return a
     return a + math.log1p(math.exp(b - a))
 

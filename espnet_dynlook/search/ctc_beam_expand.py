@@ -22,6 +22,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     NODE,
     NODES,
     OPEN,
+    PARENT,
     PLAIN_BLANK,
     PLAIN_LABEL,
     SCORES,
@@ -30,12 +31,11 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     add,
     begun,
     find_arc,
-    find_node,
     put,
 )
 
 # Columns of candidates: the hypothesis they come from; its new token, -1 for none;
-# their labelling, -1 if it is not known; the last emission before this frame, and
+# their labelling, -1 if it was not looked up; the last emission before this frame, and
 # whether there is one in it; where their open entries begin, and how many; the place of
 # the token among those of the frame.
 ORIGIN, ADDED, LABELLING, SOURCE, EMITS, ENTRY, ENTRIES, PLACE = range(8)
@@ -103,8 +103,7 @@ def unchanged(row, blank, lattice, match_scores, found):
         node = hyps[h, NODE]
         last = nodes[node, TOKEN]
         stay = row[last] if last >= 0 else NEVER
-        plain = add(hyp_scores[h, PLAIN_BLANK], hyp_scores[h, PLAIN_LABEL])
-        every = add(hyp_scores[h, BLANK], hyp_scores[h, LABEL])
+        plain, every = summed(hyp_scores, h)
         scores[h, PLAIN_BLANK] = plain + row[blank]
         scores[h, PLAIN_LABEL] = hyp_scores[h, PLAIN_LABEL] + stay
         scores[h, BLANK] = every + row[blank]
@@ -132,25 +131,46 @@ def extended(
     A labelling that is kept is no candidate twice: what leads there in this frame is
     added to its scores.
     """
-    counts, nodes, lms, table, pool, _, _, hyps, hyp_scores = lattice
+    counts, nodes, lms, _, pool, _, _, hyps, hyp_scores = lattice
     held, rows, scores, extras, values, entries = found
     kinds = settings.kinds
-    place = np.full(counts[NODES], -1, dtype=np.int64)
+    tokens, boosts, token_lm, _ = frame
     own = np.empty(held)  # the best single way into each that is kept
+    # Heaps of what ``select`` will see, whose roots are the least of the best.
+    best = np.full(settings.beam, NEVER)
+    ranked = np.full(settings.beam, NEVER)
     for h in range(held):
-        place[hyps[h, NODE]] = h
         own[h] = max(scores[h, PLAIN_BLANK], scores[h, PLAIN_LABEL])
+        value = add(scores[h, BLANK], scores[h, LABEL])
+        enter_best(best, value + extras[h])
+        if graph.roots:
+            for m in range(rows[h, ENTRY], rows[h, ENTRY] + rows[h, ENTRIES]):
+                value = max(value, add(values[m, 0], values[m, 1]))
+            enter_best(ranked, value + extras[h])
+    grown_from, next_grown = longer(lattice)
+    ranges = np.zeros((counts[TOKENS], 2), dtype=np.int64)
+    for q in range(counts[TOKENS] if graph.roots else 0):
+        ranges[q, 0], ranges[q, 1] = begun(graph, tokens[q])
+    known = np.full(len(row), -1, dtype=np.int64)  # what it grew to, by token
     total = held
     for h in range(held):
         node = hyps[h, NODE]
         last = nodes[node, TOKEN]
         is_open = nodes[node, OPEN]
         size = nodes[node, MATCHES]
-        plain = add(hyp_scores[h, PLAIN_BLANK], hyp_scores[h, PLAIN_LABEL])
-        every = add(hyp_scores[h, BLANK], hyp_scores[h, LABEL])
-        closed_every, closed_blank = committed(h, graph, lattice, match_scores)
+        lm, close = lms[node, LM_SCORE], lms[node, CLOSE]
+        plain, every = summed(hyp_scores, h)
+        at = grown_from[h]
+        while at >= 0:
+            known[nodes[hyps[at, NODE], TOKEN]] = at
+            at = next_grown[at]
+        closed_every, closed_blank = every, hyp_scores[h, BLANK]
+        if size:
+            closed_every, closed_blank = committed(
+                h, every, graph, lattice, match_scores
+            )
         for q in range(counts[TOKENS]):
-            token = frame.tokens[q]
+            token = tokens[q]
             kind = kinds[token]
             closes = kind != INSIDE and is_open == 1
             starts = kind == BEGINS or (kind == INSIDE and is_open == 0)
@@ -163,7 +183,16 @@ def extended(
             else:
                 base = hyp_scores[h, BLANK] if again else every
             begin = used
-            first, beyond = begun(graph, token) if starts else (0, 0)
+            first, beyond = (ranges[q, 0], ranges[q, 1]) if starts else (0, 0)
+            if q >= counts[COMMON] and size == 0 and not (may_begin and first < beyond):
+                continue  # a token that only entries need, and none does
+            label = base + row[token]
+            extra = lm + close if closes else lm
+            if len(token_lm):
+                extra += token_lm[h, q]
+            at = known[token]
+            if at < 0 and size == 0 and first == beyond and label + extra < best[0]:
+                continue  # a beam full of better ones is there already
             while used + size + beyond - first > len(values):
                 values, entries = grown(values), grown(entries)
             for m in range(size):
@@ -176,30 +205,28 @@ def extended(
                 value = (b if again else add(b, n)) + row[token]
                 if closes:
                     value += lms[node, GAIN] * graph.weights[entry]
-                if frame.boosts[q] > 0:
-                    value += frame.boosts[q] * graph.weights[child]
+                if boosts[q] > 0:
+                    value += boosts[q] * graph.weights[child]
                 put(values, used, (NEVER, value))
                 entries[used, 0] = child
                 used += 1
             continued = used
-            for at in range(first, beyond):
-                child = graph.firsts[at]
-                value = base + row[token]
-                if frame.boosts[q] > 0 and may_begin:
-                    value += frame.boosts[q] * graph.weights[child]
+            for place in range(first, beyond):
+                child = graph.firsts[place]
+                value = label
+                if boosts[q] > 0 and may_begin:
+                    value += boosts[q] * graph.weights[child]
                 put(values, used, (NEVER, value))
                 entries[used, 0] = child
                 used += 1
             wanted = continued > begin or (may_begin and used > continued)
             if q >= counts[COMMON] and not wanted:
                 used = begin
-                continue  # a token that only entries need, and none does
-            known = find_node(table, nodes, node, token)
-            if known >= 0 and place[known] >= 0:
-                at = place[known]
+                continue  # the same, now that its entries are known
+            if at >= 0:
                 value = source + row[token]
                 scores[at, PLAIN_LABEL] = add(scores[at, PLAIN_LABEL], value)
-                scores[at, LABEL] = add(scores[at, LABEL], base + row[token])
+                scores[at, LABEL] = add(scores[at, LABEL], label)
                 for m in range(used - begin):
                     there = rows[at, ENTRY] + m
                     values[there, 1] = add(values[there, 1], values[begin + m, 1])
@@ -209,27 +236,89 @@ def extended(
                     rows[at, SOURCE] = hyps[h, EMISSION]
                 continue
             size_here = used - begin
+            enter_best(best, label + extra)
+            rank = label
+            for m in range(begin, used):
+                rank = max(rank, values[m, 1])
+            if graph.roots:
+                enter_best(ranked, rank + extra)
+            if label + extra < best[0] and rank + extra < ranked[0]:
+                used = begin
+                continue
             source_here = hyps[h, EMISSION]
-            new = (h, token, known, source_here, 1, begin, size_here, q)
-            put(rows, total, new)
-            label = base + row[token]
+            put(rows, total, (h, token, -1, source_here, 1, begin, size_here, q))
             put(scores, total, (NEVER, source + row[token], NEVER, label))
-            extra = lms[node, LM_SCORE]
-            if closes:
-                extra += lms[node, CLOSE]
-            if len(frame.token_lm):
-                extra += frame.token_lm[h, q]
             extras[total] = extra
             total += 1
+        at = grown_from[h]
+        while at >= 0:
+            known[nodes[hyps[at, NODE], TOKEN]] = -1
+            at = next_grown[at]
     return Candidates(total, rows, scores, extras, values, entries)
 
 
 @compiled
-def committed(h, graph, lattice, match_scores):
-    """Return a hypothesis's scores if its open word ends here: all, behind a blank."""
+def enter_best(heap, value):
+    """Enter a value in a heap of the best ones, in place of the least of them."""
+    if value <= heap[0]:
+        return
+    at, size = 0, len(heap)
+    while True:
+        below = 2 * at + 1
+        if below + 1 < size and heap[below + 1] < heap[below]:
+            below += 1
+        if below >= size or heap[below] >= value:
+            break
+        heap[at] = heap[below]
+        at = below
+    heap[at] = value
+
+
+@compiled
+def longer(lattice):
+    """Return which hypotheses are another with one more token, as linked lists.
+
+    Of each, the first that it grew to; and the next one that grew from the same.
+    """
+    counts, nodes, _, _, _, _, _, hyps, _ = lattice
+    held = counts[HYPOTHESES]
+    place = np.full(counts[NODES], -1, dtype=np.int64)
+    first = np.full(held, -1, dtype=np.int64)
+    following = np.full(held, -1, dtype=np.int64)
+    for h in range(held):
+        place[hyps[h, NODE]] = h
+    for h in range(held):
+        parent = nodes[hyps[h, NODE], PARENT]
+        if parent >= 0 and place[parent] >= 0:
+            following[h] = first[place[parent]]
+            first[place[parent]] = h
+    return first, following
+
+
+@compiled
+def summed(hyp_scores, h):
+    """Return what all paths of a hypothesis sum to, without and with the bias."""
+    plain_blank, plain_label = hyp_scores[h, PLAIN_BLANK], hyp_scores[h, PLAIN_LABEL]
+    plain = add(plain_blank, plain_label)
+    blank, label = hyp_scores[h, BLANK], hyp_scores[h, LABEL]
+    if blank == plain_blank and label == plain_label:
+        return plain, plain
+    return plain, add(blank, label)
+
+
+@compiled
+def committed(h, every, graph, lattice, match_scores):
+    """Return a hypothesis's scores if its open word ends here: all, behind a blank.
+
+    Args:
+        h: The hypothesis.
+        every: All its paths, without what its open entries gain.
+        graph: Of the catalog.
+        lattice: What is known.
+        match_scores: Of the hypotheses' open entries.
+    """
     _, nodes, lms, _, pool, _, _, hyps, hyp_scores = lattice
     node = hyps[h, NODE]
-    every = add(hyp_scores[h, BLANK], hyp_scores[h, LABEL])
     blank = hyp_scores[h, BLANK]
     for m in range(nodes[node, MATCHES]):
         entry = pool[nodes[node, FIRST] + m]

@@ -48,6 +48,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     add,
     begun,
     enter_node,
+    find_node,
     put,
 )
 from espnet_dynlook.search.ctc_beam_expand import (
@@ -61,6 +62,7 @@ from espnet_dynlook.search.ctc_beam_expand import (
     SOURCE,
     candidates,
     committed,
+    summed,
 )
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
 from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_tokens
@@ -181,6 +183,9 @@ def enter_new(chosen, found, settings, lattice, frame):
             continue
         origin, token, place = rows[c, ORIGIN], rows[c, ADDED], rows[c, PLACE]
         parent = hyps[origin, NODE]
+        rows[c, LABELLING] = find_node(table, nodes, parent, token)
+        if rows[c, LABELLING] >= 0:
+            continue
         closes = kinds[token] != INSIDE and nodes[parent, OPEN] == 1
         node = counts[NODES]
         counts[NODES] += 1
@@ -255,7 +260,8 @@ def final_scores(graph, lattice, match_scores):
     found = np.empty((lattice.counts[HYPOTHESES], 2))
     for h in range(len(found)):
         node = lattice.hyps[h, NODE]
-        found[h, 0], _ = committed(h, graph, lattice, match_scores)
+        _, every = summed(lattice.hyp_scores, h)
+        found[h, 0], _ = committed(h, every, graph, lattice, match_scores)
         found[h, 1] = found[h, 0] + lattice.lms[node, LM_SCORE]
         if lattice.nodes[node, OPEN] == 1:
             found[h, 1] += lattice.lms[node, CLOSE]

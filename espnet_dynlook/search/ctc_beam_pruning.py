@@ -72,22 +72,23 @@ def select(scores, ranks, beam, reserve, threshold):
     taken = np.zeros(len(scores), dtype=np.bool_)
     chosen = np.empty(min(beam, len(scores)), dtype=np.int64)
     count = 0
-    for at in best_of(scores, least, taken):
-        if count < beam - reserve:
-            chosen[count] = at
-            taken[at] = True
-            count += 1
+    for at in best_of(scores, least, taken, beam - reserve):
+        chosen[count] = at
+        taken[at] = True
+        count += 1
     if reserve:
-        for at in best_of(ranks, least, taken):
-            if count < min(beam, len(chosen)):
-                chosen[count] = at
-                count += 1
+        for at in best_of(ranks, least, taken, len(chosen) - count):
+            chosen[count] = at
+            count += 1
     return chosen[:count]
 
 
 @compiled
-def best_of(values, least, taken):
-    """Return where values are that are large enough, the largest first."""
+def best_of(values, least, taken, number):
+    """Return where at most so many values are that are large enough, the largest first.
+
+    Of equal ones the first come first.
+    """
     places = np.empty(len(values), dtype=np.int64)
     keys = np.empty(len(values))
     count = 0
@@ -96,4 +97,12 @@ def best_of(values, least, taken):
             places[count] = n
             keys[count] = -values[n]
             count += 1
-    return places[np.argsort(keys[:count], kind="mergesort")]
+    if 0 < number < count:  # the others need no order
+        last = np.partition(keys[:count], number - 1)[number - 1]
+        held = count
+        count = 0
+        for n in range(held):
+            if keys[n] <= last:
+                places[count], keys[count] = places[n], keys[n]
+                count += 1
+    return places[np.argsort(keys[:count], kind="mergesort")[:number]]

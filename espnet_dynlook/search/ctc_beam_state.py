@@ -1,6 +1,7 @@
 """A CTC beam search that goes on where it stopped: the state is a value."""
 
-from collections.abc import Hashable
+import itertools
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -126,7 +127,7 @@ class CTCBeam:
         """Return its tokens but for the first so many."""
         settled = 0 if self.said is None else self.said.length
         best = self._ranked[0][0]
-        rest = self._emitted(best)
+        [rest] = self._emitted([best])
         return tokens_of(self.said, first) + rest[max(first - settled, 0) :]
 
     @property
@@ -189,9 +190,11 @@ class CTCBeam:
     def best(self, number: int) -> list[Final]:
         """Return the best hypotheses if the utterance ends now, the best first."""
         before = tokens_of(self.said)
+        ranked = self._ranked[:number]
         found = []
-        for h, score, bias in self._ranked[:number]:
-            node, emitted = self.lattice.hyps[h, NODE], self._emitted(h)
+        emissions = self._emitted([h for h, _, _ in ranked])
+        for (h, score, bias), emitted in zip(ranked, emissions, strict=True):
+            node = self.lattice.hyps[h, NODE]
             scores = self.lattice.hyp_scores[h]
             plain = float(add(scores[PLAIN_BLANK], scores[PLAIN_LABEL]))
             words = self.lattice.nodes[node, WORDS] + self.lattice.nodes[node, OPEN]
@@ -231,11 +234,20 @@ class CTCBeam:
         order = np.argsort(-totals, kind="stable")
         return [(int(h), float(totals[h]), float(found[h, 0])) for h in order]
 
-    def _emitted(self, hypothesis: int) -> list[Token]:
-        """Return the tokens of a hypothesis that are not settled."""
-        before = self.lattice.emissions[:, BEFORE]
-        links = steps_from(self.lattice.hyps[hypothesis, EMISSION], 0, before)
-        return _tokens(self.lattice.emissions[links], self.lattice.probabilities[links])
+    def _emitted(self, hypotheses: Sequence[int]) -> list[list[Token]]:
+        """Return the tokens of each hypothesis that are not settled."""
+        emissions, probabilities = self.lattice.emissions, self.lattice.probabilities
+        before = emissions[:, BEFORE]
+        lasts = self.lattice.hyps[hypotheses, EMISSION]
+        chains = [steps_from(last, 0, before) for last in lasts]
+        # Most of what they emit is the same, and made once.
+        links, places = np.unique(np.concatenate(chains), return_inverse=True)
+        tokens = _tokens(emissions[links], probabilities[links])
+        rest = iter(places.tolist())
+        return [
+            list(map(tokens.__getitem__, itertools.islice(rest, len(chain))))
+            for chain in chains
+        ]
 
     def _follow(self, rows: np.ndarray) -> "CTCBeam":
         """Go on with at most a block of frames."""

@@ -55,6 +55,7 @@ class TokenWords:
             ]
         else:
             kinds = [BEGINS] * len(self.token_list)
+        self._kinds = kinds
         self.kinds = np.array(kinds, dtype=np.int64)
         self.pieces = [token.replace(WORD_START, "") for token in self.token_list]
         spaced = marked or SPACE in self.token_list
@@ -75,17 +76,20 @@ class TokenWords:
 
         Words without any letter are none.
         """
-        if not tokens:
-            return []
-        kinds = self.kinds[np.array(tokens, dtype=np.int64)]
-        spoken = kinds != SEPARATES
-        before = np.concatenate(([False], spoken[:-1]))
-        after = np.concatenate((spoken[1:], [False]))
-        begins = np.concatenate((kinds[1:] == BEGINS, [False]))
-        first = np.flatnonzero(spoken & ((kinds == BEGINS) | ~before)).tolist()
-        last = np.flatnonzero(spoken & (begins | ~after)).tolist()
-        found = [(a, b + 1) for a, b in zip(first, last, strict=True)]
-        return [(a, b) for a, b in found if self.text(tokens[a:b])]
+        found: list[tuple[int, int]] = []
+        start, lettered = -1, False
+        for at, token in enumerate(tokens):
+            kind = self._kinds[token]
+            if kind != INSIDE:
+                if lettered:
+                    found.append((start, at))
+                start, lettered = -1, False
+            if kind != SEPARATES:
+                start = at if start < 0 else start
+                lettered = lettered or self.pieces[token] != ""
+        if lettered:
+            found.append((start, len(tokens)))
+        return found
 
     def spans(self, tokens: Sequence[Token]) -> list[WordSpan]:
         """Return the words of a hypothesis, without empty ones."""
