@@ -60,18 +60,24 @@ def align_words(
     states = _viterbi(rows, phones, starts, ends, blank)
     if not len(states):
         return None
-    # A way's states: its phones with blanks between them, 2 n - 1 for n phones.
-    found: dict[int, list[int]] = {}
+    # A way's states: its phones with blanks between them, 2 n - 1 for n phones; behind
+    # all of them, the blanks between words.
     firsts = 2 * starts - np.arange(len(starts))
-    for frame, state in enumerate(states.tolist()):
-        if state >= firsts[-1]:
-            continue  # a blank between words
-        number = int(np.searchsorted(firsts, state, side="right")) - 1
-        if (state - firsts[number]) % 2 == 0:
-            found.setdefault(number, [frame, frame])[1] = frame
+    frames = np.flatnonzero(states < firsts[-1])
+    numbers = np.searchsorted(firsts, states[frames], side="right") - 1
+    spoken = (states[frames] - firsts[numbers]) % 2 == 0
+    frames, numbers = frames[spoken], numbers[spoken]
+    # The path goes through the ways in their order.
+    said, first = np.unique(numbers, return_index=True)
+    beyond = np.append(first[1:], len(numbers))
     return [
         SaidWord(ways[number], start, end + 1)
-        for number, (start, end) in sorted(found.items())
+        for number, start, end in zip(
+            said.tolist(),
+            frames[first].tolist(),
+            frames[beyond - 1].tolist(),
+            strict=True,
+        )
     ]
 
 
