@@ -44,7 +44,9 @@ def build(args):
         lookahead_frames=args.frames,
     ).eval()
     layers = default_layers(encoder)
-    adapter = ContextualAdapter(layers, True, args.size, VOCABULARY).eval()
+    adapter = ContextualAdapter(
+        layers, True, args.size, VOCABULARY, args.adapter_size
+    ).eval()
     return encoder, adapter, LayerTaps(encoder, layers, "adapter_layers")
 
 
@@ -70,6 +72,7 @@ def main(cmd=None):
     parser.add_argument("--names", type=int, nargs="+", default=[0, 100, 1000, 10000])
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--adapter_size", type=int, default=256)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=15.0, help="of speech")
     parser.add_argument("--lookahead", default="chunked")

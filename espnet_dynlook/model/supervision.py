@@ -55,9 +55,10 @@ def judge(
     ``<no-bias>`` and another on names wherever they are, each right half of the time.
 
     A name is where the tokens that spell it are: from the first frame of the first to
-    the last frame of the last. From a token on until the next one, what is right is the
-    name's beginning up to it; all beginnings, where the list has the name in other
-    tokens. An utterance that cannot be aligned does not count.
+    the last frame of the last. Behind a token, what is right is the beginning that has
+    the next one, too: what was said tells what may come, and its bias is there before
+    the frame that has to say it. All beginnings are right where the list has the name
+    in other tokens. An utterance that cannot be aligned does not count.
 
     Args:
         bias: Of the batch, encoded.
@@ -86,10 +87,10 @@ def judge(
             path = names.paths[one.name][0]
             spelled = names.tokens[list(path)].tolist()
             as_said = spelled == list(tokens[one.start : one.end])
+            begin = at[one.start].start
             for n, span in enumerate(at[one.start : one.end]):
-                later = one.start + n + 1
-                end = at[later].start if later < one.end else span.end
-                found.append(((path[n],) if as_said else path, span.start, end))
+                found.append(((path[n],) if as_said else path, begin, span.end))
+                begin = span.end
         spans.append(found)
     number = bias.heads.size(1)
     spans = [one for one in spans for _ in range(number)]

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from espnet_dynlook.biasing.beginnings import Beginnings
@@ -67,3 +68,26 @@ def test_a_name_in_other_tokens_is_right_anywhere_in_it():
     )
     found = judge(bias, draw, [[3]], SimpleNamespace(log_softmax=lambda x: x), 0)
     torch.testing.assert_close(found.recall, torch.tensor(0.8))
+
+
+def test_behind_a_token_the_next_beginning_is_right():
+    """What was said tells what may come, before a frame has to say it."""
+    log_probs = torch.full((1, FRAMES, 3), -20.0)
+    log_probs[0, :, 0] = 0.0
+    for frame, token in ((12, 1), (20, 2)):
+        log_probs[0, frame, [0, token]] = torch.tensor([-20.0, 0.0])
+    draw = Draw([[(1, 2)]], [[True]], [[Occurrence(0, 0, 2)]])
+    catalog = SimpleNamespace(lists=(Beginnings.of([[(1, 2)]]),))
+
+    def recall(first, second):
+        attention = torch.zeros(1, 1, FRAMES, 3)
+        attention[0, 0, first, 1] = attention[0, 0, second, 2] = 1.0
+        attention[..., 0] = 1 - attention[..., 1:].sum(-1)
+        bias = Bias(
+            catalog, heads=attention, unbiased=log_probs, lengths=torch.tensor([30])
+        )
+        ctc = SimpleNamespace(log_softmax=lambda x: x)
+        return float(judge(bias, draw, [[1, 2]], ctc, 0).recall)
+
+    assert recall(slice(12, 13), slice(13, 21)) == 1.0
+    assert recall(slice(12, 20), slice(20, 21)) == pytest.approx(2 / 9)
