@@ -224,7 +224,12 @@ class HeldOut:
         return Catalog(one.phrases, self.trained.tokenizer, tokens)
 
     def posteriors(self, scale: float, which: int) -> dict[str, Posteriors]:
-        """Return the posteriors of all utterances under lists: 0 with what is said."""
+        """Return the posteriors of all utterances under one of the lists.
+
+        Args:
+            scale: Of the adapter.
+            which: 0: ``lists``; from 1: a draw of ``without``.
+        """
         key = (scale, which if scale else 0)
         if key not in self._known:
             if self.trained.adapted is not None:
