@@ -22,8 +22,10 @@ NODE_FLOATS = 3
 # Columns of hypotheses: labelling, last emission, where its matches' scores begin.
 NODE, EMISSION, SCORES = range(3)
 # Log-probabilities of paths that end with a blank or with the last token: as the model
-# says, and with the bias of entries that are complete.
-PLAIN_BLANK, PLAIN_LABEL, BLANK, LABEL = range(4)
+# says, and with the bias of entries that are complete; the sums of both.
+PLAIN_BLANK, PLAIN_LABEL, BLANK, LABEL, PLAIN, EVERY = range(6)
+# The same of an open entry.
+ENTRY_BLANK, ENTRY_LABEL, ENTRY_EVERY = range(3)
 # Columns of emissions.
 FRAME, EMITTED, BEFORE = range(3)
 # How many there are of each.

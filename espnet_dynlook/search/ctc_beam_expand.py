@@ -11,6 +11,10 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     CLOSE,
     COMMON,
     EMISSION,
+    ENTRY_BLANK,
+    ENTRY_EVERY,
+    ENTRY_LABEL,
+    EVERY,
     FIRST,
     GAIN,
     HYPOTHESES,
@@ -23,6 +27,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     NODES,
     OPEN,
     PARENT,
+    PLAIN,
     PLAIN_BLANK,
     PLAIN_LABEL,
     SCORES,
@@ -50,7 +55,7 @@ class Candidates(NamedTuple):
         scores: Their log-probabilities.
         extras: What the language model adds.
         values: Of their open entries: log-probabilities of paths that end with a blank
-            or with the last token.
+            or with the last token, and their sum.
         entries: Nodes of the phrase graph that these are in.
     """
 
@@ -75,22 +80,28 @@ def candidates(row, settings, graph, lattice, match_scores, frame):
         frame: What was worked out for it.
     """
     counts = lattice.counts
-    may_begin = row[settings.blank] < settings.boosting[5]
-    if graph.roots > 0 and not may_begin and len(match_scores) == 0:
-        counts[TOKENS] = counts[COMMON]  # there is no entry that could need more
+    may_begin = begins_entries(row, settings)
     most = counts[HYPOTHESES] * (1 + counts[TOKENS])
     found = Candidates(
         counts[HYPOTHESES],
         np.empty((most, 8), dtype=np.int64),
-        np.empty((most, 4)),
+        np.empty((most, 6)),
         np.empty(most),
-        np.empty((64, 2)),
+        np.empty((64, 3)),
         np.empty((64, 1), dtype=np.int64),
     )
     found, used = unchanged(row, settings.blank, lattice, match_scores, found)
+    if counts[TOKENS] == 0:
+        return found
     return extended(
         row, settings, graph, lattice, match_scores, frame, found, used, may_begin
     )
+
+
+@compiled
+def begins_entries(row, settings):
+    """Tell whether the first token of an entry gets anything in a frame."""
+    return row[settings.blank] < settings.boosting[5]
 
 
 @compiled
@@ -103,10 +114,9 @@ def unchanged(row, blank, lattice, match_scores, found):
         node = hyps[h, NODE]
         last = nodes[node, TOKEN]
         stay = row[last] if last >= 0 else NEVER
-        plain, every = summed(hyp_scores, h)
-        scores[h, PLAIN_BLANK] = plain + row[blank]
+        scores[h, PLAIN_BLANK] = hyp_scores[h, PLAIN] + row[blank]
         scores[h, PLAIN_LABEL] = hyp_scores[h, PLAIN_LABEL] + stay
-        scores[h, BLANK] = every + row[blank]
+        scores[h, BLANK] = hyp_scores[h, EVERY] + row[blank]
         scores[h, LABEL] = hyp_scores[h, LABEL] + stay
         extras[h] = lms[node, LM_SCORE]
         size = nodes[node, MATCHES]
@@ -114,10 +124,9 @@ def unchanged(row, blank, lattice, match_scores, found):
         while used + size > len(values):
             values, entries = grown(values), grown(entries)
         for m in range(size):
-            b = match_scores[hyps[h, SCORES] + m, 0]
-            n = match_scores[hyps[h, SCORES] + m, 1]
-            values[used + m, 0] = add(b, n) + row[blank]
-            values[used + m, 1] = n + stay
+            at = hyps[h, SCORES] + m
+            values[used + m, ENTRY_BLANK] = match_scores[at, ENTRY_EVERY] + row[blank]
+            values[used + m, ENTRY_LABEL] = match_scores[at, ENTRY_LABEL] + stay
         used += size
     return Candidates(held, rows, scores, extras, values, entries), used
 
@@ -136,22 +145,25 @@ def extended(
     kinds = settings.kinds
     tokens, boosts, token_lm, _ = frame
     own = np.empty(held)  # the best single way into each that is kept
-    # Heaps of what ``select`` will see, whose roots are the least of the best.
+    # Heaps of at most what ``select`` will see, whose roots are the least of the best.
     best = np.full(settings.beam, NEVER)
     ranked = np.full(settings.beam, NEVER)
     for h in range(held):
         own[h] = max(scores[h, PLAIN_BLANK], scores[h, PLAIN_LABEL])
-        value = add(scores[h, BLANK], scores[h, LABEL])
+        value = max(scores[h, BLANK], scores[h, LABEL])
         enter_best(best, value + extras[h])
         if graph.roots:
             for m in range(rows[h, ENTRY], rows[h, ENTRY] + rows[h, ENTRIES]):
-                value = max(value, add(values[m, 0], values[m, 1]))
+                value = max(value, values[m, ENTRY_BLANK], values[m, ENTRY_LABEL])
             enter_best(ranked, value + extras[h])
     grown_from, next_grown = longer(lattice)
     ranges = np.zeros((counts[TOKENS], 2), dtype=np.int64)
     for q in range(counts[TOKENS] if graph.roots else 0):
         ranges[q, 0], ranges[q, 1] = begun(graph, tokens[q])
     known = np.full(len(row), -1, dtype=np.int64)  # what it grew to, by token
+    ends_word = False
+    for q in range(counts[TOKENS]):
+        ends_word |= kinds[tokens[q]] != INSIDE
     total = held
     for h in range(held):
         node = hyps[h, NODE]
@@ -159,16 +171,14 @@ def extended(
         is_open = nodes[node, OPEN]
         size = nodes[node, MATCHES]
         lm, close = lms[node, LM_SCORE], lms[node, CLOSE]
-        plain, every = summed(hyp_scores, h)
+        plain, every = hyp_scores[h, PLAIN], hyp_scores[h, EVERY]
         at = grown_from[h]
         while at >= 0:
             known[nodes[hyps[at, NODE], TOKEN]] = at
             at = next_grown[at]
         closed_every, closed_blank = every, hyp_scores[h, BLANK]
-        if size:
-            closed_every, closed_blank = committed(
-                h, every, graph, lattice, match_scores
-            )
+        if size and ends_word and is_open:
+            closed_every, closed_blank = committed(h, graph, lattice, match_scores)
         for q in range(counts[TOKENS]):
             token = tokens[q]
             kind = kinds[token]
@@ -200,14 +210,13 @@ def extended(
                 child = find_arc(graph.arcs, graph.masks, entry, token)
                 if child < 0:
                     continue
-                b = match_scores[hyps[h, SCORES] + m, 0]
-                n = match_scores[hyps[h, SCORES] + m, 1]
-                value = (b if again else add(b, n)) + row[token]
+                from_there = ENTRY_BLANK if again else ENTRY_EVERY
+                value = match_scores[hyps[h, SCORES] + m, from_there] + row[token]
                 if closes:
                     value += lms[node, GAIN] * graph.weights[entry]
                 if boosts[q] > 0:
                     value += boosts[q] * graph.weights[child]
-                put(values, used, (NEVER, value))
+                put(values, used, (NEVER, value, value))
                 entries[used, 0] = child
                 used += 1
             continued = used
@@ -216,7 +225,7 @@ def extended(
                 value = label
                 if boosts[q] > 0 and may_begin:
                     value += boosts[q] * graph.weights[child]
-                put(values, used, (NEVER, value))
+                put(values, used, (NEVER, value, value))
                 entries[used, 0] = child
                 used += 1
             wanted = continued > begin or (may_begin and used > continued)
@@ -229,7 +238,9 @@ def extended(
                 scores[at, LABEL] = add(scores[at, LABEL], label)
                 for m in range(used - begin):
                     there = rows[at, ENTRY] + m
-                    values[there, 1] = add(values[there, 1], values[begin + m, 1])
+                    values[there, ENTRY_LABEL] = add(
+                        values[there, ENTRY_LABEL], values[begin + m, ENTRY_LABEL]
+                    )
                 used = begin
                 if value > own[at]:
                     rows[at, ADDED], rows[at, EMITS] = token, 1
@@ -239,7 +250,7 @@ def extended(
             enter_best(best, label + extra)
             rank = label
             for m in range(begin, used):
-                rank = max(rank, values[m, 1])
+                rank = max(rank, values[m, ENTRY_LABEL])
             if graph.roots:
                 enter_best(ranked, rank + extra)
             if label + extra < best[0] and rank + extra < ranked[0]:
@@ -247,7 +258,8 @@ def extended(
                 continue
             source_here = hyps[h, EMISSION]
             put(rows, total, (h, token, -1, source_here, 1, begin, size_here, q))
-            put(scores, total, (NEVER, source + row[token], NEVER, label))
+            own_label = source + row[token]
+            put(scores, total, (NEVER, own_label, NEVER, label, own_label, label))
             extras[total] = extra
             total += 1
         at = grown_from[h]
@@ -282,52 +294,41 @@ def longer(lattice):
     """
     counts, nodes, _, _, _, _, _, hyps, _ = lattice
     held = counts[HYPOTHESES]
-    place = np.full(counts[NODES], -1, dtype=np.int64)
+    # Of all labellings few are hypotheses: what is not filled in is seen not to be.
+    place = np.empty(counts[NODES], dtype=np.int64)
     first = np.full(held, -1, dtype=np.int64)
     following = np.full(held, -1, dtype=np.int64)
     for h in range(held):
         place[hyps[h, NODE]] = h
     for h in range(held):
         parent = nodes[hyps[h, NODE], PARENT]
-        if parent >= 0 and place[parent] >= 0:
-            following[h] = first[place[parent]]
-            first[place[parent]] = h
+        at = place[parent] if parent >= 0 else -1
+        if 0 <= at < held and hyps[at, NODE] == parent:
+            following[h] = first[at]
+            first[at] = h
     return first, following
 
 
 @compiled
-def summed(hyp_scores, h):
-    """Return what all paths of a hypothesis sum to, without and with the bias."""
-    plain_blank, plain_label = hyp_scores[h, PLAIN_BLANK], hyp_scores[h, PLAIN_LABEL]
-    plain = add(plain_blank, plain_label)
-    blank, label = hyp_scores[h, BLANK], hyp_scores[h, LABEL]
-    if blank == plain_blank and label == plain_label:
-        return plain, plain
-    return plain, add(blank, label)
-
-
-@compiled
-def committed(h, every, graph, lattice, match_scores):
+def committed(h, graph, lattice, match_scores):
     """Return a hypothesis's scores if its open word ends here: all, behind a blank.
 
     Args:
         h: The hypothesis.
-        every: All its paths, without what its open entries gain.
         graph: Of the catalog.
         lattice: What is known.
         match_scores: Of the hypotheses' open entries.
     """
     _, nodes, lms, _, pool, _, _, hyps, hyp_scores = lattice
     node = hyps[h, NODE]
-    blank = hyp_scores[h, BLANK]
+    every, blank = hyp_scores[h, EVERY], hyp_scores[h, BLANK]
     for m in range(nodes[node, MATCHES]):
         entry = pool[nodes[node, FIRST] + m]
         if graph.ends[entry]:
             at = hyps[h, SCORES] + m
             gain = lms[node, GAIN] * graph.weights[entry]
-            b, n = match_scores[at, 0], match_scores[at, 1]
-            every = max(every, add(b, n) + gain)
-            blank = max(blank, b + gain)
+            every = max(every, match_scores[at, ENTRY_EVERY] + gain)
+            blank = max(blank, match_scores[at, ENTRY_BLANK] + gain)
     return every, blank
 
 

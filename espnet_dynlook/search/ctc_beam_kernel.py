@@ -23,6 +23,10 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     DONE,
     EMISSION,
     EMISSIONS,
+    ENTRY_BLANK,
+    ENTRY_EVERY,
+    ENTRY_LABEL,
+    EVERY,
     FIRST,
     GROW,
     HYPOTHESES,
@@ -32,10 +36,14 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     LM,
     LM_SCORE,
     MATCHES,
+    NEVER,
     NODE,
     NODES,
     OPEN,
     PARENT,
+    PLAIN,
+    PLAIN_BLANK,
+    PLAIN_LABEL,
     POOL,
     SAY_TOKENS,
     SAY_WORDS,
@@ -60,9 +68,9 @@ from espnet_dynlook.search.ctc_beam_expand import (
     ORIGIN,
     PLACE,
     SOURCE,
+    begins_entries,
     candidates,
     committed,
-    summed,
 )
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
 from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_tokens
@@ -94,9 +102,9 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
             counts[TOKENS], counts[COMMON] = count, common
             most, new = 0, 0
-            for h in range(counts[HYPOTHESES]):
+            for h in range(counts[HYPOTHESES] if graph.roots else 0):
                 most = max(most, nodes[lattice.hyps[h, NODE], MATCHES])
-            for q in range(count):
+            for q in range(count if graph.roots else 0):
                 first, beyond = begun(graph, frame.tokens[q])
                 new = max(new, beyond - first)
             if (
@@ -146,10 +154,51 @@ def needs_language(settings, lattice, frame):
 @compiled
 def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     """Replace the hypotheses by those after one more frame; return match scores."""
+    counts = lattice.counts
+    if not len(match_scores):
+        if graph.roots > 0 and not begins_entries(row, settings):
+            counts[TOKENS] = counts[COMMON]  # there is no entry that could need more
+        if counts[TOKENS] == 0:
+            go_on(row, settings, lattice)
+            return match_scores
     found = candidates(row, settings, graph, lattice, match_scores, frame)
     chosen = best_candidates(found, settings)
     enter_new(chosen, found, settings, lattice, frame)
     return keep(chosen, found, row, number, lattice)
+
+
+@compiled
+def go_on(row, settings, lattice):
+    """Follow a frame of no token, without open entries, in place.
+
+    Most frames of a trained model are such ones.
+    """
+    counts, nodes, lms, _, _, _, _, hyps, scores = lattice
+    blank = row[settings.blank]
+    held = counts[HYPOTHESES]
+    values = np.empty(held)
+    in_order = True
+    for h in range(held):
+        last = nodes[hyps[h, NODE], TOKEN]
+        stay = row[last] if last >= 0 else NEVER
+        scores[h, PLAIN_BLANK] = scores[h, PLAIN] + blank
+        scores[h, BLANK] = scores[h, EVERY] + blank
+        scores[h, PLAIN_LABEL] += stay
+        scores[h, LABEL] += stay
+        sum_up(scores, h)
+        values[h] = scores[h, EVERY] + lms[hyps[h, NODE], LM_SCORE]
+        in_order &= h == 0 or values[h] <= values[h - 1]
+    beam, threshold = settings.beam, settings.pruning[2]
+    if in_order and values[held - 1] >= values[0] - threshold:
+        return
+    chosen = select(values, values, beam, 0, threshold)
+    hyps_before, scores_before = hyps[:held].copy(), scores[:held].copy()
+    for at in range(len(chosen)):
+        for n in range(hyps.shape[1]):
+            hyps[at, n] = hyps_before[chosen[at], n]
+        for n in range(scores.shape[1]):
+            scores[at, n] = scores_before[chosen[at], n]
+    counts[HYPOTHESES] = len(chosen)
 
 
 @compiled
@@ -160,16 +209,31 @@ def best_candidates(found, settings):
     ranks = np.empty(total)
     lifted = False
     for at in range(total):
-        value = add(own[at, BLANK], own[at, LABEL])
+        if rows[at, LABELLING] >= 0:  # with a blank, and with a label
+            sum_up(own, at)
+            for m in range(rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]):
+                blank, label = values[m, ENTRY_BLANK], values[m, ENTRY_LABEL]
+                values[m, ENTRY_EVERY] = add(blank, label)
+        value = own[at, EVERY]
         rank = value
         for m in range(rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]):
-            rank = max(rank, add(values[m, 0], values[m, 1]))
+            rank = max(rank, values[m, ENTRY_EVERY])
         lifted |= rank > value
         scores[at] = value + extras[at]
         ranks[at] = rank + extras[at]
     beam = settings.beam
     reserve = (beam + 3) // 4 if lifted and beam > 1 else 0
     return select(scores, ranks, beam, reserve, settings.pruning[2])
+
+
+@compiled
+def sum_up(scores, at):
+    """Fill in the sums of a row of scores."""
+    plain = add(scores[at, PLAIN_BLANK], scores[at, PLAIN_LABEL])
+    blank, label = scores[at, BLANK], scores[at, LABEL]
+    scores[at, PLAIN] = scores[at, EVERY] = plain
+    if blank != scores[at, PLAIN_BLANK] or label != scores[at, PLAIN_LABEL]:
+        scores[at, EVERY] = add(blank, label)
 
 
 @compiled
@@ -227,7 +291,7 @@ def keep(chosen, found, row, number, lattice):
     needed = 0
     for c in chosen:
         needed += rows[c, ENTRIES]
-    kept = np.empty((needed, 2))
+    kept = np.empty((needed, 3))
     needed = 0
     for at in range(len(chosen)):
         c = chosen[at]
@@ -235,11 +299,11 @@ def keep(chosen, found, row, number, lattice):
         hyps[at, NODE] = node
         hyps[at, EMISSION] = rows[c, SOURCE]
         hyps[at, SCORES] = needed
-        for n in range(4):
+        for n in range(6):
             hyp_scores[at, n] = scores[c, n]
         for m in range(rows[c, ENTRIES]):
-            kept[needed + m, 0] = values[rows[c, ENTRY] + m, 0]
-            kept[needed + m, 1] = values[rows[c, ENTRY] + m, 1]
+            for n in range(3):
+                kept[needed + m, n] = values[rows[c, ENTRY] + m, n]
         needed += rows[c, ENTRIES]
         if rows[c, EMITS]:
             emission = counts[EMISSIONS]
@@ -260,8 +324,7 @@ def final_scores(graph, lattice, match_scores):
     found = np.empty((lattice.counts[HYPOTHESES], 2))
     for h in range(len(found)):
         node = lattice.hyps[h, NODE]
-        _, every = summed(lattice.hyp_scores, h)
-        found[h, 0], _ = committed(h, every, graph, lattice, match_scores)
+        found[h, 0], _ = committed(h, graph, lattice, match_scores)
         found[h, 1] = found[h, 0] + lattice.lms[node, LM_SCORE]
         if lattice.nodes[node, OPEN] == 1:
             found[h, 1] += lattice.lms[node, CLOSE]

@@ -105,4 +105,7 @@ def best_of(values, least, taken, number):
             if keys[n] <= last:
                 places[count], keys[count] = places[n], keys[n]
                 count += 1
-    return places[np.argsort(keys[:count], kind="mergesort")[:number]]
+    for n in range(1, count):
+        if keys[n] < keys[n - 1]:
+            return places[np.argsort(keys[:count], kind="mergesort")[:number]]
+    return places[: min(count, number)]  # as frames of silence leave them

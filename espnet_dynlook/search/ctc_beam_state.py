@@ -25,14 +25,12 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     NODE,
     OPEN,
     PARENT,
-    PLAIN_BLANK,
-    PLAIN_LABEL,
+    PLAIN,
     SAY_TOKENS,
     SEPARATES,
     WORDS,
     Frame,
     Lattice,
-    add,
 )
 from espnet_dynlook.search.ctc_beam_kernel import final_scores, run
 from espnet_dynlook.search.ctc_beam_language import Language
@@ -114,7 +112,7 @@ class CTCBeam:
             search,
             graph_for(search, catalog),
             lattice,
-            np.zeros((0, 2)),
+            np.zeros((0, 3)),
             () if lm is None or search.says else (lm.model.begin(),),
         )
 
@@ -195,8 +193,7 @@ class CTCBeam:
         emissions = self._emitted([h for h, _, _ in ranked])
         for (h, score, bias), emitted in zip(ranked, emissions, strict=True):
             node = self.lattice.hyps[h, NODE]
-            scores = self.lattice.hyp_scores[h]
-            plain = float(add(scores[PLAIN_BLANK], scores[PLAIN_LABEL]))
+            plain = float(self.lattice.hyp_scores[h, PLAIN])
             words = self.lattice.nodes[node, WORDS] + self.lattice.nodes[node, OPEN]
             lm = self.search.lm
             each = 0.0

@@ -9,6 +9,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     BLANK,
     EMISSION,
     EMISSIONS,
+    EVERY,
     FIRST,
     HYPOTHESES,
     INSIDE,
@@ -21,6 +22,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     NODES,
     OPEN,
     PARENT,
+    PLAIN,
     PLAIN_BLANK,
     POOL,
     SCORES,
@@ -38,8 +40,8 @@ def empty_lattice() -> Lattice:
     counts[[NODES, EMISSIONS, HYPOTHESES]] = 1
     nodes = np.zeros((1, NODE_INTS), dtype=np.int64)
     nodes[0, [PARENT, TOKEN]] = -1
-    scores = np.full((1, 4), NEVER)
-    scores[0, [PLAIN_BLANK, BLANK]] = 0.0
+    scores = np.full((1, 6), NEVER)
+    scores[0, [PLAIN_BLANK, BLANK, PLAIN, EVERY]] = 0.0
     return Lattice(
         counts,
         nodes,
@@ -216,12 +218,14 @@ def rematched(lattice, graph, kinds):
                     pool.append(graph.firsts[at])
         made[n, MATCHES] = len(pool) - made[n, FIRST]
     made_hyps = hyps.copy()
-    scores: list[tuple[float, float]] = []
+    scores: list[tuple[float, float, float]] = []
     for h in range(len(hyps)):
         made_hyps[h, SCORES] = len(scores)
         for _ in range(made[hyps[h, NODE], MATCHES]):
-            scores.append((hyp_scores[h, BLANK], hyp_scores[h, LABEL]))
-    match_scores = np.empty((len(scores), 2))
+            scores.append(
+                (hyp_scores[h, BLANK], hyp_scores[h, LABEL], hyp_scores[h, EVERY])
+            )
+    match_scores = np.empty((len(scores), 3))
     for n in range(len(scores)):
         match_scores[n] = scores[n]
     made_counts = counts.copy()

@@ -74,6 +74,19 @@ def test_nbest_is_that_of_clear_code(kind):
         compare(search, entries, rows)
 
 
+@pytest.mark.parametrize("kind", SMALL)
+def test_nbest_behind_silence_is_that_of_clear_code(kind):
+    """Frames that are surely blank have no tokens, and may still change the order."""
+    for seed in range(CASES):
+        draw = seeded(f"silence {kind} {seed}")
+        search = drawn_search(draw, SMALL[kind], None)
+        entries = random_entries(draw, SMALL[kind], draw.randint(0, 2))
+        rows = random_rows(draw, draw.randint(4, 9), len(SMALL[kind]), 2.0)
+        silent = [draw.random() < 0.6 for _ in rows]
+        rows[silent, 0] += draw.choice([3.0, 9.0])
+        compare(search, entries, rows.log_softmax(1))
+
+
 @pytest.mark.parametrize("unit", ["word", "token"])
 @pytest.mark.parametrize("kind", SMALL)
 def test_nbest_with_a_language_model_is_that_of_clear_code(kind, unit, tmp_path):
