@@ -5,6 +5,8 @@ import numpy as np
 from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import NEVER
 
+BUCKETS = 128  # for some hundreds of values
+
 
 @compiled
 def choose_tokens(row, settings, named, frame):
@@ -87,25 +89,53 @@ def select(scores, ranks, beam, reserve, threshold):
 def best_of(values, least, taken, number):
     """Return where at most so many values are that are large enough, the largest first.
 
-    Of equal ones the first come first.
+    Of equal ones the first come first. They are put in buckets by size, and the first
+    buckets in order: a library's sorting takes numba seconds to compile.
     """
     places = np.empty(len(values), dtype=np.int64)
-    keys = np.empty(len(values))
     count = 0
+    ordered = True
+    top, bottom = -np.inf, np.inf
     for n in range(len(values)):
-        if not taken[n] and values[n] >= least:
-            places[count] = n
-            keys[count] = -values[n]
-            count += 1
-    if 0 < number < count:  # the others need no order
-        last = np.partition(keys[:count], number - 1)[number - 1]
-        held = count
-        count = 0
-        for n in range(held):
-            if keys[n] <= last:
-                places[count], keys[count] = places[n], keys[n]
-                count += 1
-    for n in range(1, count):
-        if keys[n] < keys[n - 1]:
-            return places[np.argsort(keys[:count], kind="mergesort")[:number]]
-    return places[: min(count, number)]  # as frames of silence leave them
+        value = values[n]
+        if taken[n] or value < least:
+            continue
+        if count and value > values[places[count - 1]]:
+            ordered = False
+        top = max(top, value)
+        if value > NEVER:
+            bottom = min(bottom, value)
+        places[count] = n
+        count += 1
+    number = min(number, count)
+    if ordered:  # as frames of silence leave them
+        return places[:number]
+    scale = (BUCKETS - 1) / (top - bottom) if top > bottom else 0.0
+    begins = np.empty(BUCKETS + 1, dtype=np.int64)
+    begins[:] = 0
+    for at in range(count):
+        begins[bucket(values[places[at]], top, bottom, scale) + 1] += 1
+    held = 0  # of the first buckets that have enough
+    for at in range(BUCKETS):
+        begins[at + 1] += begins[at]
+        if held < number:
+            held = begins[at + 1]
+    best = np.empty(held, dtype=np.int64)
+    for at in range(count):
+        into = bucket(values[places[at]], top, bottom, scale)
+        if begins[into] < held:
+            best[begins[into]] = places[at]
+        begins[into] += 1
+    for at in range(1, held):
+        moved, to = best[at], at
+        while to and values[best[to - 1]] < values[moved]:
+            best[to] = best[to - 1]
+            to -= 1
+        best[to] = moved
+    return best[:number]
+
+
+@compiled
+def bucket(value, top, bottom, scale):
+    """Return the bucket of a value, the first one for the largest values."""
+    return BUCKETS - 1 if value <= bottom else int((top - value) * scale)
