@@ -170,6 +170,16 @@ def add(a: float, b: float) -> float:
 
 
 @compiled
+def sum_up(scores, at):
+    """Fill in the sums of a row of scores."""
+    plain = add(scores[at, PLAIN_BLANK], scores[at, PLAIN_LABEL])
+    blank, label = scores[at, BLANK], scores[at, LABEL]
+    scores[at, PLAIN] = scores[at, EVERY] = plain
+    if blank != scores[at, PLAIN_BLANK] or label != scores[at, PLAIN_LABEL]:
+        scores[at, EVERY] = add(blank, label)
+
+
+@compiled
 def put(values: np.ndarray, row: int, numbers: tuple) -> None:
     """Write a row; a slice would do, but takes seconds to compile."""
     for n in range(len(numbers)):

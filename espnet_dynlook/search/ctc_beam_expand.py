@@ -91,8 +91,6 @@ def candidates(row, settings, graph, lattice, match_scores, frame):
         np.empty((64, 1), dtype=np.int64),
     )
     found, used = unchanged(row, settings.blank, lattice, match_scores, found)
-    if counts[TOKENS] == 0:
-        return found
     return extended(
         row, settings, graph, lattice, match_scores, frame, found, used, may_begin
     )

@@ -15,7 +15,6 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     ASK_TOKENS,
     ASK_WORDS,
     BEGINS,
-    BLANK,
     CLOSE,
     CLOSE_LM,
     CLOSED,
@@ -31,19 +30,14 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     GROW,
     HYPOTHESES,
     INSIDE,
-    LABEL,
     LENGTH,
     LM,
     LM_SCORE,
     MATCHES,
-    NEVER,
     NODE,
     NODES,
     OPEN,
     PARENT,
-    PLAIN,
-    PLAIN_BLANK,
-    PLAIN_LABEL,
     POOL,
     SAY_TOKENS,
     SAY_WORDS,
@@ -58,6 +52,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     enter_node,
     find_node,
     put,
+    sum_up,
 )
 from espnet_dynlook.search.ctc_beam_expand import (
     ADDED,
@@ -68,11 +63,11 @@ from espnet_dynlook.search.ctc_beam_expand import (
     ORIGIN,
     PLACE,
     SOURCE,
-    begins_entries,
     candidates,
     committed,
 )
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
+from espnet_dynlook.search.ctc_beam_silence import entries_need, go_on
 from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_tokens
 
 
@@ -100,6 +95,10 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
     while at < len(rows):
         if not asked:
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
+            if count > common and not entries_need(
+                rows[at], common, count, settings, graph, lattice, frame
+            ):
+                count = common
             counts[TOKENS], counts[COMMON] = count, common
             most, new = 0, 0
             for h in range(counts[HYPOTHESES] if graph.roots else 0):
@@ -154,51 +153,12 @@ def needs_language(settings, lattice, frame):
 @compiled
 def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
     """Replace the hypotheses by those after one more frame; return match scores."""
-    counts = lattice.counts
-    if not len(match_scores):
-        if graph.roots > 0 and not begins_entries(row, settings):
-            counts[TOKENS] = counts[COMMON]  # there is no entry that could need more
-        if counts[TOKENS] == 0:
-            go_on(row, settings, lattice)
-            return match_scores
+    if lattice.counts[TOKENS] == 0:
+        return go_on(row, settings, lattice, match_scores)
     found = candidates(row, settings, graph, lattice, match_scores, frame)
     chosen = best_candidates(found, settings)
     enter_new(chosen, found, settings, lattice, frame)
     return keep(chosen, found, row, number, lattice)
-
-
-@compiled
-def go_on(row, settings, lattice):
-    """Follow a frame of no token, without open entries, in place.
-
-    Most frames of a trained model are such ones.
-    """
-    counts, nodes, lms, _, _, _, _, hyps, scores = lattice
-    blank = row[settings.blank]
-    held = counts[HYPOTHESES]
-    values = np.empty(held)
-    in_order = True
-    for h in range(held):
-        last = nodes[hyps[h, NODE], TOKEN]
-        stay = row[last] if last >= 0 else NEVER
-        scores[h, PLAIN_BLANK] = scores[h, PLAIN] + blank
-        scores[h, BLANK] = scores[h, EVERY] + blank
-        scores[h, PLAIN_LABEL] += stay
-        scores[h, LABEL] += stay
-        sum_up(scores, h)
-        values[h] = scores[h, EVERY] + lms[hyps[h, NODE], LM_SCORE]
-        in_order &= h == 0 or values[h] <= values[h - 1]
-    beam, threshold = settings.beam, settings.pruning[2]
-    if in_order and values[held - 1] >= values[0] - threshold:
-        return
-    chosen = select(values, values, beam, 0, threshold)
-    hyps_before, scores_before = hyps[:held].copy(), scores[:held].copy()
-    for at in range(len(chosen)):
-        for n in range(hyps.shape[1]):
-            hyps[at, n] = hyps_before[chosen[at], n]
-        for n in range(scores.shape[1]):
-            scores[at, n] = scores_before[chosen[at], n]
-    counts[HYPOTHESES] = len(chosen)
 
 
 @compiled
@@ -221,19 +181,7 @@ def best_candidates(found, settings):
         lifted |= rank > value
         scores[at] = value + extras[at]
         ranks[at] = rank + extras[at]
-    beam = settings.beam
-    reserve = (beam + 3) // 4 if lifted and beam > 1 else 0
-    return select(scores, ranks, beam, reserve, settings.pruning[2])
-
-
-@compiled
-def sum_up(scores, at):
-    """Fill in the sums of a row of scores."""
-    plain = add(scores[at, PLAIN_BLANK], scores[at, PLAIN_LABEL])
-    blank, label = scores[at, BLANK], scores[at, LABEL]
-    scores[at, PLAIN] = scores[at, EVERY] = plain
-    if blank != scores[at, PLAIN_BLANK] or label != scores[at, PLAIN_LABEL]:
-        scores[at, EVERY] = add(blank, label)
+    return select(scores, ranks, lifted, settings)
 
 
 @compiled

@@ -5,7 +5,7 @@ import numpy as np
 from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import NEVER
 
-BUCKETS = 128  # for some hundreds of values
+FEW = 12  # are put in order one by one
 
 
 @compiled
@@ -64,13 +64,17 @@ def choose_tokens(row, settings, named, frame):
 
 
 @compiled
-def select(scores, ranks, beam, reserve, threshold):
+def select(scores, ranks, lifted, settings):
     """Choose hypotheses: the best ones, and those that open entries make the best.
 
-    The reserve keeps what is spoken, however large a weight is: only so many places of
-    the beam can be taken by entries that are not complete.
+    Args:
+        scores: Of the hypotheses.
+        ranks: The same, with the bias of their open entries.
+        lifted: Whether these differ.
+        settings: Of the search.
     """
-    least = np.max(scores) - threshold
+    beam, reserve = settings.beam, reserve_of(lifted, settings)
+    least = np.max(scores) - settings.pruning[2]
     taken = np.zeros(len(scores), dtype=np.bool_)
     chosen = np.empty(min(beam, len(scores)), dtype=np.int64)
     count = 0
@@ -86,56 +90,98 @@ def select(scores, ranks, beam, reserve, threshold):
 
 
 @compiled
+def selected_already(scores, ranks, lifted, settings):
+    """Tell whether ``select`` would choose all, in the order that they are in."""
+    held, least = len(scores), scores[0] - settings.pruning[2]
+    places = min(settings.beam - reserve_of(lifted, settings), held)
+    first = 0  # so many are chosen by their scores
+    while first < places and scores[first] >= least:
+        if first and scores[first] > scores[first - 1]:
+            return False
+        first += 1
+    for h in range(first, held):
+        if ranks[h] < least or (h > first and ranks[h] > ranks[h - 1]):
+            return False
+        if scores[h] >= least and (first < places or scores[h] > scores[first - 1]):
+            return False
+    return True
+
+
+@compiled
+def reserve_of(lifted, settings):
+    """Return how many places of the beam are for what open entries make the best.
+
+    The others keep what is spoken, however large a weight is.
+    """
+    return (settings.beam + 3) // 4 if lifted and settings.beam > 1 else 0
+
+
+@compiled
 def best_of(values, least, taken, number):
     """Return where at most so many values are that are large enough, the largest first.
 
-    Of equal ones the first come first. They are put in buckets by size, and the first
-    buckets in order: a library's sorting takes numba seconds to compile.
+    Of equal ones the first come first. With a sort of its own: a library's takes numba
+    seconds to compile, and puts in order what is not wanted.
     """
     places = np.empty(len(values), dtype=np.int64)
     count = 0
     ordered = True
-    top, bottom = -np.inf, np.inf
     for n in range(len(values)):
-        value = values[n]
-        if taken[n] or value < least:
-            continue
-        if count and value > values[places[count - 1]]:
-            ordered = False
-        top = max(top, value)
-        if value > NEVER:
-            bottom = min(bottom, value)
-        places[count] = n
-        count += 1
+        if not taken[n] and values[n] >= least:
+            places[count] = n
+            ordered &= count == 0 or not before(values, n, places[count - 1])
+            count += 1
     number = min(number, count)
-    if ordered:  # as frames of silence leave them
-        return places[:number]
-    scale = (BUCKETS - 1) / (top - bottom) if top > bottom else 0.0
-    begins = np.empty(BUCKETS + 1, dtype=np.int64)
-    begins[:] = 0
-    for at in range(count):
-        begins[bucket(values[places[at]], top, bottom, scale) + 1] += 1
-    held = 0  # of the first buckets that have enough
-    for at in range(BUCKETS):
-        begins[at + 1] += begins[at]
-        if held < number:
-            held = begins[at + 1]
-    best = np.empty(held, dtype=np.int64)
-    for at in range(count):
-        into = bucket(values[places[at]], top, bottom, scale)
-        if begins[into] < held:
-            best[begins[into]] = places[at]
-        begins[into] += 1
-    for at in range(1, held):
-        moved, to = best[at], at
-        while to and values[best[to - 1]] < values[moved]:
-            best[to] = best[to - 1]
-            to -= 1
-        best[to] = moved
-    return best[:number]
+    if not ordered:  # it is in frames of silence
+        put_in_order(values, places, count, number)
+    return places[:number]
 
 
 @compiled
-def bucket(value, top, bottom, scale):
-    """Return the bucket of a value, the first one for the largest values."""
-    return BUCKETS - 1 if value <= bottom else int((top - value) * scale)
+def put_in_order(values, places, count, number):
+    """Put so many places in order, at least the first of them: a quicksort.
+
+    Without a call of itself, which compiled code that is kept on disk cannot do.
+    """
+    first = 0  # those before it are done
+    ends = np.empty(count + 1, dtype=np.int64)  # of the parts behind it, the next last
+    ends[0], parts = count, 1
+    while parts and first < number:
+        end = ends[parts - 1]
+        if end - first > FEW:
+            ends[parts] = split(values, places, first, end)
+            parts += 1
+            continue
+        for at in range(first + 1, end):
+            moved, to = places[at], at
+            while to > first and before(values, moved, places[to - 1]):
+                places[to] = places[to - 1]
+                to -= 1
+            places[to] = moved
+        first = end
+        parts -= 1
+
+
+@compiled
+def split(values, places, first, beyond):
+    """Move what comes first before the rest (Hoare); return where the rest begins."""
+    middle = places[first + (beyond - first - 1) // 2]
+    left, right = first, beyond - 1
+    while True:
+        while before(values, middle, places[right]):
+            right -= 1
+        while before(values, places[left], middle):
+            left += 1
+        if left >= right:
+            return right + 1
+        places[left], places[right] = places[right], places[left]
+        left += 1
+        right -= 1
+
+
+@compiled
+def before(values, one, other):
+    """Tell whether one place comes before another."""
+    if values[one] == values[other]:
+        return one < other
+    return values[one] > values[other]

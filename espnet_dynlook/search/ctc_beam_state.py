@@ -259,7 +259,7 @@ class CTCBeam:
             np.zeros((held, size), dtype=np.int64),
         )
         lattice = widened(self.lattice, len(rows), beam, pool)
-        scores = self.match_scores
+        scores = self.match_scores.copy()  # silence is followed in place
         known = Language(self)
         settings = settings._replace(ngram=known.ngram)
         at, why, asked = 0, ASK, False
