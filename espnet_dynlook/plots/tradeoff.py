@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from espnet_dynlook.plots.point_numbers import number_points
 from espnet_dynlook.plots.results import (
     ALL_SETS,
     LATENCIES,
@@ -140,12 +141,14 @@ def draw(
             max(4.6, 3.3 * len(xs)),
             2.7 * lines + 0.35 + 0.19 * math.ceil(len(systems) / 3),
         )
+        panels = []
         grid = figure.subplots(lines, len(xs), squeeze=False, sharey="row")
         for line, (corpus, y) in enumerate((c, y) for c in corpora for y in ys):
             own = [row for row in rows if row.corpus == corpus]
             for column, x in enumerate(xs):
                 axes = grid[line, column]
-                _panel(axes, points(own, x, y, relative_to), numbers)
+                found = points(own, x, y, relative_to)
+                panels.append((axes, _panel(axes, found, numbers)))
                 axes.set_xlabel(LATENCIES[x])
                 if column == 0:
                     label = QUALITIES[y]
@@ -159,6 +162,9 @@ def draw(
             loc="outside lower center",
             ncols=min(3, len(systems)),
         )
+        figure.draw_without_rendering()  # now panels have their size
+        for axes, middles in panels:
+            number_points(axes, middles)
     return figure
 
 
@@ -171,7 +177,10 @@ def _title(rows: Sequence[Row], corpus: str) -> str:
     return f"{corpus} ({names}): {bars}"
 
 
-def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
+def _panel(
+    axes: Axes, found: Sequence[Point], numbers: dict[str, int]
+) -> dict[str, tuple[float, float]]:
+    """Draw all but the numbers of points; return where these belong."""
     axes.grid(True, color="#E5E5E5", linewidth=0.5)
     axes.set_axisbelow(True)
     families: dict[str, list[Point]] = {}
@@ -197,7 +206,6 @@ def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
         low = 0.0 if min(x for x, _ in middles.values()) >= 0 else nearest
         axes.set_xlim(low, max(1.08 * max(x for x, _ in middles.values()), furthest))
     axes.margins(y=0.12)
-    _number(axes, middles)
     if absent:
         axes.text(
             0.99,
@@ -208,6 +216,7 @@ def _panel(axes: Axes, found: Sequence[Point], numbers: dict[str, int]) -> None:
             va="top",
             fontsize=6.5,
         )
+    return middles
 
 
 def _mark(axes: Axes, point: Point) -> None:
@@ -228,34 +237,6 @@ def _mark(axes: Axes, point: Point) -> None:
         linestyle="none",
         zorder=3,
     )
-
-
-def _number(axes: Axes, middles: dict[str, tuple[float, float]]) -> None:
-    """Put each point's number at the corner of it that is furthest from the others."""
-    where = {n: axes.transData.transform(m) for n, m in middles.items()}
-    taken = list(where.values())
-    for number, at in where.items():
-        corners = [np.array([dx, dy]) for dx in (9.0, -9.0) for dy in (9.0, -9.0)]
-        corners = [c * axes.figure.dpi / 72 for c in corners]
-        others = [t for t in taken if t is not at]
-        room = [
-            min((float(np.hypot(*(at + c - t))) for t in others), default=math.inf)
-            for c in corners
-        ]
-        # The first corner, right and above, unless another is clearly better.
-        best = 0 if room[0] > 18 else int(np.argmax(room))
-        taken.append(at + corners[best])
-        dx, dy = np.sign(corners[best])
-        axes.annotate(
-            number,
-            middles[number],
-            xytext=(4 * dx, 4 * dy),
-            textcoords="offset points",
-            ha="left" if dx > 0 else "right",
-            va="bottom" if dy > 0 else "top",
-            fontsize=7,
-            zorder=4,
-        )
 
 
 def _level(axes: Axes, point: Point, number: str) -> None:

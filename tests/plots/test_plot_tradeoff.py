@@ -1,5 +1,6 @@
 """The points of a trade-off are means that compare."""
 
+import itertools
 import json
 
 import numpy as np
@@ -124,6 +125,23 @@ def test_every_system_is_numbered_in_the_legend():
     assert names[0] == "1  causal" and len(names) == 6
     shown = {text.get_text() for text in figure.axes[0].texts}
     assert {"1", "2", "3", "4", "5"} <= shown
+
+
+def test_points_that_cover_each_other_are_numbered_once_each_and_readably():
+    rng = np.random.default_rng(20261130)
+    rows = [row(f"dynamic_{n}", **{X: 90.0, Y: 0.5}) for n in "abcdefg"]
+    rows += [
+        row(f"chunked_{n}", **{X: wait, Y: loss})
+        for n, (wait, loss) in enumerate(rng.uniform((30, 0.4), (300, 0.6), (9, 2)))
+    ]
+    figure = draw(rows, [X], [Y])
+    figure.draw_without_rendering()
+    texts = figure.axes[0].texts
+    numbers = ",".join(text.get_text() for text in texts).replace("\n", "").split(",")
+    assert sorted(map(int, numbers)) == list(range(1, 17))
+    boxes = [text.get_window_extent() for text in texts]
+    for one, two in itertools.combinations(boxes, 2):
+        assert not one.overlaps(two)
 
 
 def test_what_was_not_measured_is_said():
