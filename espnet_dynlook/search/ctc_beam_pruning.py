@@ -5,7 +5,8 @@ import numpy as np
 from espnet_dynlook.search.compiled import compiled
 from espnet_dynlook.search.ctc_beam_arrays import NEVER
 
-FEW = 12  # are put in order one by one
+#: A part of so many places is put in order one by one.
+FEW = 12
 
 
 @compiled
@@ -132,7 +133,7 @@ def best_of(values, least, taken, number):
             ordered &= count == 0 or not before(values, n, places[count - 1])
             count += 1
     number = min(number, count)
-    if not ordered:  # it is in frames of silence
+    if not ordered:  # after frames of silence it mostly is
         put_in_order(values, places, count, number)
     return places[:number]
 
@@ -141,7 +142,7 @@ def best_of(values, least, taken, number):
 def put_in_order(values, places, count, number):
     """Put so many places in order, at least the first of them: a quicksort.
 
-    Without a call of itself, which compiled code that is kept on disk cannot do.
+    Without a call of itself: loaded from disk, numba's code crashed in one.
     """
     first = 0  # those before it are done
     ends = np.empty(count + 1, dtype=np.int64)  # of the parts behind it, the next last
