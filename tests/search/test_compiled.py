@@ -42,7 +42,8 @@ def package(folder, double=2, step=1):
     (found / "callee.py").write_text(said, encoding="utf-8")
     if not (found / "caller.py").exists():
         (found / "caller.py").write_text(CALLER.format(name=found.name))
-    command = [sys.executable, "-m", f"{found.name}.caller"]
+    # Python itself takes a file of the same second and size for the same (-B: no .pyc).
+    command = [sys.executable, "-B", "-m", f"{found.name}.caller"]
     run = subprocess.run(
         command, cwd=folder, check=True, capture_output=True, text=True, timeout=300
     )
