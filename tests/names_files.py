@@ -44,6 +44,8 @@ WAYS = {
     "adapter": {},
     "both": {"beam": 6, "techniques": {"boosting": {"weight": 2.0}}},
 }
+#: Kinds whose adapter keeps to beginnings that the base may have heard.
+MARGINS = {"layerwise", "conditioned", "segment"}
 NAMES = ["ab", ("ca", 1.5), "a", "c a", "bcb"]
 OTHERS = ["ac", ("c", 1.5), "b c", "ba"]
 
@@ -84,9 +86,11 @@ def write_both(folder, kind):
     files = write_model(folder / "base", encoder_conf, **changes)
     soften(files[1])
     layers = [1, 2] if kind == "conditioned" else None
+    margin = 3.0 if kind in MARGINS else None
     return files, write_adapter(
         folder / "base",
         folder / "adapter",
+        adapter_margin=margin,
         **({} if layers is None else {"adapter_layers": layers}),
     )
 

@@ -70,6 +70,8 @@ class ContextualAdapter(torch.nn.Module):
         attention_size: A, over all heads, and of the GRUs.
         heads: H.
         dropout: Rate, of embeddings and of what the GRUs give.
+        margin: How far below the base's best path a beginning may be, in nats, for a
+            frame to attend to it (see ``biasing.reach``); None: any distance.
 
     Raises:
         ValueError: sizes do not go together.
@@ -86,6 +88,7 @@ class ContextualAdapter(torch.nn.Module):
         attention_size: int = 128,
         heads: int = 1,
         dropout: float = 0.1,
+        margin: float | None = None,
     ):
         super().__init__()
         if attention_size < 1 or heads < 1 or attention_size % heads:
@@ -95,7 +98,13 @@ class ContextualAdapter(torch.nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"adapter_dropout={dropout} must be from 0, and below 1")
+        if margin is not None and not margin > 0:
+            raise ValueError(
+                f"adapter_margin={margin} must be above 0, in nats, or null: frames "
+                "attend to all of a list"
+            )
         self.layers = tuple(layers)
+        self.margin = margin
         self.use_last = use_last
         number = len(self.layers) + use_last
         if not number:
@@ -216,7 +225,11 @@ class ContextualAdapter(torch.nn.Module):
         return self.query(both), heard
 
     def forward(
-        self, hs: Sequence[torch.Tensor], catalog: EncodedCatalog, scale: float = 1.0
+        self,
+        hs: Sequence[torch.Tensor],
+        catalog: EncodedCatalog,
+        scale: float = 1.0,
+        near: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the bias of whole utterances, and where their frames attend.
 
@@ -224,6 +237,8 @@ class ContextualAdapter(torch.nn.Module):
             hs: As for ``listen``.
             catalog: From ``encode``.
             scale: What the bias is multiplied by.
+            near: Which beginnings each frame may attend to (B, n, M) bool, as from
+                ``reach.reached``; None: all.
 
         Returns:
             The bias (B, n, D); the attention of each head (B, H, n, M + 1) on
@@ -234,10 +249,14 @@ class ContextualAdapter(torch.nn.Module):
             ValueError: as ``listen`` and ``attend``.
         """
         query, _ = self.listen(hs)
-        return self.attend(query, catalog, scale)
+        return self.attend(query, catalog, scale, near)
 
     def attend(
-        self, query: torch.Tensor, catalog: EncodedCatalog, scale: float = 1.0
+        self,
+        query: torch.Tensor,
+        catalog: EncodedCatalog,
+        scale: float = 1.0,
+        near: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what ``forward`` does, of the frames of a query (B, n, A).
 
@@ -270,6 +289,9 @@ class ContextualAdapter(torch.nn.Module):
             closed = ~catalog.open[:, None, None, :]
             closed = torch.nn.functional.pad(closed, (1, 0), value=False)
             scores = scores.masked_fill(closed, float("-inf"))
+        if near is not None:
+            closed = torch.nn.functional.pad(~near, (1, 0), value=False)
+            scores = scores.masked_fill(closed[:, None], float("-inf"))
         attention = scores.softmax(dim=-1)  # (B, H, n, M + 1)
         weights = attention[..., 1:].to(v.dtype)  # the value of <no-bias> is zero
         if shared:

@@ -11,7 +11,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-from espnet_dynlook.model.adapting import encode_catalog
+from espnet_dynlook.model.adapting import encode_catalog, near_names
 from espnet_dynlook.model.taps import LayerTaps
 
 
@@ -84,7 +84,8 @@ class AdaptedModel:
             hs = [] if self._taps is None else self._taps.take()
             assert hs is not None  # in evaluation mode, no layer is dropped
             hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-            added, heads = self.adapter(hs, encoded, self.scale)
+            near = near_names(self.model, self.adapter, out, encoded)
+            added, heads = self.adapter(hs, encoded, self.scale, near)
             self._heard = encoded, heads
             out = out + added
             return ((out, *found[1:]) if isinstance(found, tuple) else out), olens

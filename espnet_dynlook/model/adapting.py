@@ -11,6 +11,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.reach import reached
 
 
 def base_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -45,6 +46,7 @@ def build_adapter(
     size: int,
     heads: int,
     dropout: float,
+    margin: float | None,
 ) -> ContextualAdapter:
     """Return a new adapter for a model.
 
@@ -58,6 +60,11 @@ def build_adapter(
             "an adapter does not go with a postencoder, which may change the number of "
             "frames; train a base without one"
         )
+    if margin is not None and model.ctc is None:
+        raise ValueError(
+            f"adapter_margin={margin} is measured by a CTC head, and the base has none "
+            "(ctc_weight: 0): set adapter_margin: null"
+        )
     chosen = default_layers(model.encoder) if layers is None else list(layers)
     return ContextualAdapter(
         chosen,
@@ -67,7 +74,29 @@ def build_adapter(
         size,
         heads,
         dropout,
+        margin,
     )
+
+
+def near_names(
+    model: Any, adapter: ContextualAdapter, out: torch.Tensor, catalog: EncodedCatalog
+) -> torch.Tensor | None:
+    """Return which beginnings of names each frame may attend to (B, n, M).
+
+    Args:
+        model: The base.
+        adapter: With its margin.
+        out: Of the base's encoder, without names (B, n, D).
+        catalog: For this adapter.
+
+    Returns:
+        None: to any; the adapter has no margin.
+    """
+    if adapter.margin is None:
+        return None
+    with torch.no_grad():
+        log_probs = model.ctc.log_softmax(out)
+        return reached(log_probs, catalog, adapter.margin, model.blank_id)[0]
 
 
 def default_of(cls: type, key: str) -> Any:

@@ -14,7 +14,12 @@ from espnet_dynlook.biasing.draws import CatalogDrawer, DrawConf
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import fingerprint
 from espnet_dynlook.compat import espnet_imports
-from espnet_dynlook.model.adapting import base_state, build_adapter, encode_catalog
+from espnet_dynlook.model.adapting import (
+    base_state,
+    build_adapter,
+    encode_catalog,
+    near_names,
+)
 from espnet_dynlook.model.asr import DynlookASRModel
 from espnet_dynlook.model.supervision import Bias, judge
 from espnet_dynlook.model.taps import LayerTaps
@@ -57,6 +62,8 @@ class DynlookContextualModel(DynlookASRModel):
         adapter_size: Dimension of attention, over all heads.
         adapter_heads: Heads of attention.
         adapter_dropout: Rate, inside the encoder of names.
+        adapter_margin: How far below the base's best path the beginning of a name may
+            be, in nats, for a frame to attend to it; None: any distance.
         catalog_size: Names in the list of a batch, at least and at most.
         catalog_without: Share of the utterances whose list has nothing that they say.
         catalog_spans: Share of the names that are spans of tokens, not words.
@@ -88,6 +95,7 @@ class DynlookContextualModel(DynlookASRModel):
         adapter_size: int = 128,
         adapter_heads: int = 1,
         adapter_dropout: float = 0.1,
+        adapter_margin: float | None = None,
         catalog_size: Sequence[int] = DrawConf.sizes,
         catalog_without: float = DrawConf.without,
         catalog_spans: float = DrawConf.spans,
@@ -127,6 +135,7 @@ class DynlookContextualModel(DynlookASRModel):
             adapter_size,
             adapter_heads,
             adapter_dropout,
+            adapter_margin,
         )
         layers = self.adapter.layers
         self.taps = (
@@ -246,7 +255,8 @@ class DynlookContextualModel(DynlookASRModel):
             return found, olens
         assert hs is not None  # in evaluation mode, no layer is dropped
         hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
-        added, bias.heads = self.adapter(hs, bias.catalog, bias.scale)
+        bias.near = near_names(self, self.adapter, out, bias.catalog)
+        added, bias.heads = self.adapter(hs, bias.catalog, bias.scale, bias.near)
         out = out + added
         return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

@@ -30,6 +30,7 @@ class Bias:
             of names; the first column is ``<no-bias>``.
         unbiased: What the encoder gave then, (B, T, D).
         lengths: Its frames (B,).
+        near: Which beginnings each frame could attend to (B, T, M); None: all.
     """
 
     catalog: EncodedCatalog
@@ -37,6 +38,7 @@ class Bias:
     heads: torch.Tensor | None = None
     unbiased: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
+    near: torch.Tensor | None = None
 
     @property
     def attention(self) -> torch.Tensor | None:
@@ -58,7 +60,8 @@ def judge(
     the last frame of the last. Behind a token, what is right is the beginning that has
     the next one, too: what was said tells what may come, and its bias is there before
     the frame that has to say it. All beginnings are right where the list has the name
-    in other tokens. An utterance that cannot be aligned does not count.
+    in other tokens. An utterance that cannot be aligned does not count, nor does a frame
+    that is too far from what is right to attend to it.
 
     Args:
         bias: Of the batch, encoded.
@@ -93,8 +96,13 @@ def judge(
                 begin = span.end
         spans.append(found)
     number = bias.heads.size(1)
+    near = bias.near
+    if near is not None:
+        near = near.repeat_interleave(number, dim=0)
     spans = [one for one in spans for _ in range(number)]
     attention = bias.heads.flatten(0, 1)  # (B H, T, M + 1)
-    targets = attention_targets(spans, attention.shape)
+    targets = attention_targets(spans, attention.shape).to(attention.device)
+    if near is not None:
+        targets[..., 1:] &= near
     lengths = bias.lengths.repeat_interleave(number)
-    return attended(attention, targets.to(attention.device), lengths)
+    return attended(attention, targets, lengths)

@@ -98,7 +98,11 @@ class Recognizer:
         adapted = adapter is not None
         self._searching = searching_of(model, beam, lm, techniques, adapted)
         search, decoder = self._searching.plain, self._searching.decoder
-        bias = None if adapter is None else EncoderBias(adapter.eval(), adapter_scale)
+        bias = None
+        if adapter is not None:
+            bias = EncoderBias(
+                adapter.eval(), adapter_scale, model.ctc, model.blank_id
+            )
         self.pipeline = Pipeline(model, search, bias, self._searching.phones)
         timing = FrontendTiming(model)
         self.fs = timing.fs

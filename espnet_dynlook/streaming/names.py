@@ -1,13 +1,15 @@
 """Lists of names in streams: what each is for the search, and for the encoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.reach import Reach, reached
 from espnet_dynlook.encoder.stream_state import Intermediate
 from espnet_dynlook.search.incremental import Search
 
@@ -37,6 +39,31 @@ class Names:
         return told
 
 
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What an adapter knows of the past of streams.
+
+    Attributes:
+        memory: Of the adapter's query (B, A).
+        lists: Of each stream, the one that its reach is of.
+        reach: Of each stream, where its names stand, (1, M); None: nowhere.
+    """
+
+    memory: torch.Tensor
+    lists: tuple[EncodedCatalog | None, ...]
+    reach: tuple[Reach | None, ...]
+
+    def restarted(self, streams: Sequence[bool]) -> "Heard":
+        """Return what it is when some streams begin anew."""
+        new = torch.tensor(streams, device=self.memory.device)
+        pairs = zip(self.reach, streams, strict=True)
+        return replace(
+            self,
+            memory=self.memory.masked_fill(new[:, None], 0.0),
+            reach=tuple(None if anew else own for own, anew in pairs),
+        )
+
+
 @dataclass(eq=False)
 class EncoderBias:
     """What an adapter adds to the output of an encoder that streams.
@@ -44,10 +71,14 @@ class EncoderBias:
     Args:
         adapter: For this encoder, in evaluation mode.
         scale: What its bias is multiplied by.
+        ctc: The base's head, which an adapter with a margin needs.
+        blank: Number of the blank.
     """
 
     adapter: ContextualAdapter
     scale: float = 1.0
+    ctc: Any = None
+    blank: int = 0
     # The lists that were put together last, and what that gave.
     _kept: tuple[list[EncodedCatalog], EncodedCatalog] | None = field(
         default=None, repr=False
@@ -56,10 +87,11 @@ class EncoderBias:
     def __post_init__(self) -> None:
         self._nobody = self.adapter.encode([])
 
-    def begin(self, streams: int) -> torch.Tensor:
-        """Return the memory of streams that have heard nothing (B, A)."""
+    def begin(self, streams: int) -> Heard:
+        """Return what is known of streams that have heard nothing."""
         like = self.adapter.no_bias
-        return like.new_zeros(streams, like.numel())
+        nothing = (None,) * streams
+        return Heard(like.new_zeros(streams, like.numel()), nothing, nothing)
 
     def __call__(
         self,
@@ -67,40 +99,74 @@ class EncoderBias:
         counts: torch.Tensor,
         intermediate: Sequence[Intermediate],
         names: Sequence[Names],
-        memory: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the output with its bias (B, n, D), and the memory behind it (B, A).
+        heard: Heard,
+    ) -> tuple[torch.Tensor, Heard]:
+        """Return the output with its bias (B, n, D), and what is known behind it.
 
-        It is kept without names, too: a stream may get some later.
+        Without names there is a memory, too: a stream may get some later. Where names
+        stand is known from the first frame on that has them.
 
         Args:
             out: Of the encoder (B, n, D).
             counts: Frames of each stream (B,); what is behind them is padding.
             intermediate: Of the same frames, among them the layers of the adapter.
             names: Of each stream.
-            memory: From ``begin`` or the call before.
+            heard: From ``begin`` or the call before.
         """
         if not out.shape[1]:
-            return out, memory
+            return out, heard
         found = {one.layer: one.out for one in intermediate}
         hs = [found[layer] for layer in self.adapter.layers]
         hs += [out] * self.adapter.use_last
-        query, memories = self.adapter.listen(hs, memory)
+        query, memories = self.adapter.listen(hs, heard.memory)
         counts = counts.to(out.device)
         rows = torch.arange(len(out), device=out.device)
         last = memories[rows, (counts - 1).clamp(min=0)]
-        memory = torch.where(counts[:, None] > 0, last, memory)
+        memory = torch.where(counts[:, None] > 0, last, heard.memory)
         lists = [one.encoded for one in names]
+        heard = replace(heard, memory=memory)
         if all(one is None for one in lists):
-            return out, memory
+            return out, heard
         catalog = self._joined([one or self._nobody for one in lists])
+        near = None
+        if self.adapter.margin is not None:
+            near, heard = self._near(out, counts, catalog, lists, heard)
         columns = len(out) * self.adapter.heads * (catalog.keys.size(1) + 1)
         size = max(1, ROOM // columns)
         pieces = [
-            self.adapter.attend(query[:, at : at + size], catalog, self.scale)[0]
+            self.adapter.attend(
+                query[:, at : at + size],
+                catalog,
+                self.scale,
+                None if near is None else near[:, at : at + size],
+            )[0]
             for at in range(0, out.shape[1], size)
         ]
-        return out + torch.cat(pieces, dim=1), memory
+        return out + torch.cat(pieces, dim=1), heard
+
+    def _near(
+        self,
+        out: torch.Tensor,
+        counts: torch.Tensor,
+        catalog: EncodedCatalog,
+        lists: Sequence[EncodedCatalog | None],
+        heard: Heard,
+    ) -> tuple[torch.Tensor, Heard]:
+        """Return what ``reach.reached`` does of streams with lists of their own."""
+        margin = self.adapter.margin
+        assert margin is not None and self.ctc is not None
+        before = Reach.nothing(len(out), catalog)
+        for n, (one, own) in enumerate(zip(lists, heard.reach, strict=True)):
+            if own is not None and one is heard.lists[n]:
+                size = own.token.size(1)
+                before.token[n, :size] = own.token[0]
+                before.blank[n, :size] = own.blank[0]
+        log_probs = self.ctc.log_softmax(out)
+        near, after = reached(log_probs, catalog, margin, self.blank, before, counts)
+        reach = tuple(
+            None if one is None else after.of(n, one) for n, one in enumerate(lists)
+        )
+        return near, replace(heard, lists=tuple(lists), reach=reach)
 
     def _joined(self, lists: list[EncodedCatalog]) -> EncodedCatalog:
         """Return the lists of the streams as one; the last one made is kept."""

@@ -16,7 +16,7 @@ from espnet_dynlook.streaming.frontend import (
     FrontendState,
     StreamingFrontend,
 )
-from espnet_dynlook.streaming.names import EncoderBias, Names
+from espnet_dynlook.streaming.names import EncoderBias, Heard, Names
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PipelineState:
         ended: Utterances of each stream that ended in the last call, but for its last.
         names: Of each stream.
         rules: Where utterances end before the stream does; None: nowhere.
-        heard: What an adapter remembers of each (B, A); None: there is none.
+        heard: What an adapter knows of their past; None: there is none.
     """
 
     frontends: tuple[FrontendState, ...]
@@ -39,7 +39,7 @@ class PipelineState:
     ended: tuple[tuple[Segment, ...], ...]
     names: tuple[Names, ...]
     rules: Rules | None = None
-    heard: torch.Tensor | None = None
+    heard: Heard | None = None
 
     @property
     def searches(self) -> tuple[Search, ...]:
@@ -164,8 +164,7 @@ class Pipeline:
         known = zip(state.segments, state.names, streams, strict=True)
         heard = state.heard
         if heard is not None:
-            new = torch.tensor(streams, device=heard.device)
-            heard = heard.masked_fill(new[:, None], 0.0)
+            heard = heard.restarted(streams)
         return replace(
             state,
             frontends=tuple(

@@ -54,6 +54,7 @@ def load_adapter(
         value("adapter_size"),
         value("adapter_heads"),
         value("adapter_dropout"),
+        value("adapter_margin"),
     )
     state = read_parameters(model_file)
     check_fits(

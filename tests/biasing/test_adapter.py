@@ -239,6 +239,8 @@ def test_fingerprints_tell_values_names_and_shapes_and_survive_averaging():
     [
         ({"heads": 3}, "multiple of"),
         ({"dropout": 1.0}, "adapter_dropout"),
+        ({"margin": 0.0}, "adapter_margin=0.0 must be above 0"),
+        ({"margin": float("nan")}, "adapter_margin=nan must be above 0"),
         ({"layers": (), "use_last": False}, "nothing to make the query of"),
     ],
 )

@@ -13,7 +13,9 @@ from contextual_factory import (
 )
 
 from espnet_dynlook.biasing import Catalog
+from espnet_dynlook.biasing.reach import reached
 from espnet_dynlook.biasing.tokenizers import WordTokenizer
+from espnet_dynlook.model.adapted import AdaptedModel
 
 KINDS = ("ctc", "hybrid", "transducer")
 
@@ -104,8 +106,9 @@ def test_every_head_reads_the_biased_output(tmp_path, kind):
         assert not torch.isclose(stats[f"loss_{head}"], biased[f"loss_{head}"]), head
 
 
-def test_an_utterance_alone_is_as_in_a_batch_with_its_own_list(tmp_path):
-    _, model = make(tmp_path, encoder="dynlook_conformer")
+@pytest.mark.parametrize("margin", [None, 1.0])
+def test_an_utterance_alone_is_as_in_a_batch_with_its_own_list(tmp_path, margin):
+    _, model = make(tmp_path, encoder="dynlook_conformer", adapter_margin=margin)
     awake(model).eval()
     given = spoken()
     lists = [words("cab", "be", "a"), words("bb")]
@@ -122,6 +125,28 @@ def test_an_utterance_alone_is_as_in_a_batch_with_its_own_list(tmp_path):
         # Frames at the end look ahead to such as see the padding, through the STFT.
         kept = one.size(1) - 8
         torch.testing.assert_close(together[n : n + 1, :kept], one[:, :kept])
+
+
+def test_names_that_the_base_cannot_have_heard_get_no_attention(tmp_path):
+    _, model = make(tmp_path, adapter_margin=1.0)
+    awake(model).eval()
+    catalog = model.encode_catalog(words("cab", "be", "bb"))
+    with model.biased_by(catalog) as bias:
+        biased = out_of(model, spoken())
+    log_probs = model.ctc.log_softmax(bias.unbiased)
+    near, _ = reached(log_probs, catalog, 1.0, model.blank_id)
+    assert near.any() and not near.all() and torch.equal(near, bias.near)
+    masses = bias.heads[..., 1:].amax(dim=1)
+    assert (masses[~near] == 0).all() and (masses[near] > 0).all()
+    own = AdaptedModel(model, model.adapter)
+    model.encode, plain = super(type(model), model).encode, model.encode
+    with own.biased_by(words("cab", "be", "bb")):
+        torch.testing.assert_close(out_of(model, spoken()), biased)
+    model.encode = plain
+    loss, stats, _ = model.train()(**spoken())
+    loss.backward()
+    assert torch.isfinite(loss) and stats["loss_attention"] < 18  # none is impossible
+    assert all(p.grad.isfinite().all() for p in model.adapter.parameters())
 
 
 def test_duplicates_and_order_of_a_list_do_not_matter(tmp_path):
@@ -283,6 +308,7 @@ def test_bfloat16_on_a_cpu_trains_the_adapter_in_float32(tmp_path):
         ({"base_model": None}, "needs model_conf: base_model"),
         ({"adapter_layers": [9]}, r"adapter_layers=\[9\].* 1 .. 2"),
         ({"adapter_heads": 3}, "multiple of"),
+        ({"adapter_margin": -2.0}, "adapter_margin=-2.0 must be above 0"),
         ({"catalog_size": [5, 1]}, "catalog_size"),
         ({"attention_weight": [0.5, -1]}, "attention_weight"),
         ({"latency_loss": "relative"}, "latency_loss would do nothing"),
@@ -306,6 +332,8 @@ def test_a_base_without_ctc_has_no_supervision(tmp_path):
     conf = {"ctc_weight": 0.0}
     with pytest.raises(ConfigError, match="set attention_weight: 0"):
         make(tmp_path, "transducer", base_conf=conf, attention_weight=[0.5, 0.1])
+    with pytest.raises(ConfigError, match="set adapter_margin: null"):
+        make(tmp_path, "transducer", base_conf=conf, adapter_margin=9.0)
     _, model = make(tmp_path / "b", "transducer", base_conf=conf)
     model.train()(**spoken())[0].sum().backward()
 

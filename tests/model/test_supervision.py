@@ -70,6 +70,31 @@ def test_a_name_in_other_tokens_is_right_anywhere_in_it():
     torch.testing.assert_close(found.recall, torch.tensor(0.8))
 
 
+def test_a_frame_that_is_too_far_from_its_name_does_not_count():
+    def recall(near):
+        log_probs = torch.full((1, FRAMES, 3), -20.0)
+        log_probs[0, :, 0] = 0.0
+        for frame, token in ((12, 1), (13, 2)):
+            log_probs[0, frame, [0, token]] = torch.tensor([-20.0, 0.0])
+        attention = torch.zeros(1, 1, FRAMES, 3)
+        attention[0, 0, :, 0] = 1.0
+        attention[0, 0, 12] = torch.tensor([0.2, 0.8, 0.0])
+        draw = Draw([[(1, 2)]], [[True]], [[Occurrence(0, 0, 2)]])
+        catalog = SimpleNamespace(lists=(Beginnings.of([[(1, 2)]]),))
+        bias = Bias(
+            catalog, heads=attention, unbiased=log_probs,
+            lengths=torch.tensor([30]), near=near,
+        )  # fmt: skip
+        found = judge(bias, draw, [[1, 2]], SimpleNamespace(log_softmax=lambda x: x), 0)
+        assert torch.isfinite(found.loss)
+        return float(found.recall)
+
+    near = torch.ones(1, FRAMES, 2, dtype=torch.bool)
+    assert recall(None) == recall(near) == pytest.approx(0.4)
+    near[0, 13, 1] = False
+    assert recall(near) == pytest.approx(0.8)
+
+
 def test_behind_a_token_the_next_beginning_is_right():
     """What was said tells what may come, before a frame has to say it."""
     log_probs = torch.full((1, FRAMES, 3), -20.0)

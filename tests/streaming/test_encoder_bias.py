@@ -6,15 +6,23 @@ import pytest
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
+from espnet_dynlook.biasing.reach import reached
 from espnet_dynlook.streaming.names import EncoderBias, Names
 
 NAMES = [[[3, 4]], [[5]], [[6, 7, 8], [6, 9]]]
 FRAMES = (11, 7, 9)
 
 
-def setting(seed=0):
+class Head(torch.nn.Linear):
+    """Of CTC, as ESPnet's."""
+
+    def log_softmax(self, h):
+        return (3 * self(h)).log_softmax(dim=-1)
+
+
+def setting(seed=0, margin=None):
     torch.manual_seed(seed)
-    adapter = ContextualAdapter((1,), True, 12, 10, 8, 2).eval()
+    adapter = ContextualAdapter((1,), True, 12, 10, 8, 2, margin=margin).eval()
     torch.nn.init.normal_(adapter.output.weight)
     return adapter, [torch.randn(3, max(FRAMES), 12) for _ in range(2)]
 
@@ -54,18 +62,29 @@ def streamed(bias, hs, pieces, names):
 PIECES = [(4, 0, 3), (1, 5, 0), (6, 2, 6)]
 
 
+def biased(adapter, head, whole, encoded, scale=1.0):
+    """Return whole utterances with their bias."""
+    near = None
+    if adapter.margin is not None:
+        near, _ = reached(head.log_softmax(whole[-1]), encoded, adapter.margin)
+        assert near.any() and not near.all()
+    return whole[-1] + adapter(whole, encoded, scale, near)[0]
+
+
+@pytest.mark.parametrize("margin", [None, 4.0])
 @pytest.mark.parametrize("seed", range(5))
 @torch.no_grad()
-def test_streams_get_what_whole_utterances_get(seed):
-    adapter, hs = setting(seed)
+def test_streams_get_what_whole_utterances_get(seed, margin):
+    adapter, hs = setting(seed, margin)
+    head = Head(12, 10)
     lists = [adapter.encode(NAMES), adapter.encode(NAMES[1:]), None]
     names = [Names(None, encoded=one) for one in lists]
-    outs = streamed(EncoderBias(adapter, 0.7), hs, PIECES, [names] * 3)
+    outs = streamed(EncoderBias(adapter, 0.7, head), hs, PIECES, [names] * 3)
     for n, (own, encoded, frames) in enumerate(zip(outs, lists, FRAMES, strict=True)):
         whole = [h[n : n + 1, :frames] for h in hs]
         expected = whole[-1][0]
         if encoded is not None:
-            expected = expected + adapter(whole, encoded, 0.7)[0][0]
+            expected = biased(adapter, head, whole, encoded, 0.7)[0]
         torch.testing.assert_close(own, expected)
 
 
@@ -81,3 +100,35 @@ def test_a_list_that_comes_later_finds_what_was_heard_before_it():
         assert torch.equal(own[:late_from], whole[-1][0, :late_from])
         expected = whole[-1] + adapter(whole, late.encoded)[0]
         torch.testing.assert_close(own[late_from:], expected[0, late_from:])
+
+
+@torch.no_grad()
+def test_where_names_stand_is_known_from_the_first_frame_that_has_them():
+    adapter, hs = setting(margin=4.0)
+    head, nobody = Head(12, 10), Names(None)
+    late, other = (Names(None, encoded=adapter.encode(n)) for n in (NAMES, NAMES[:2]))
+    lists = [[late, nobody, other], [late, late, other], [other, late, other]]
+    bias = EncoderBias(adapter, ctc=head)
+    outs = streamed(bias, hs, PIECES, lists)
+    for n, frames in enumerate(FRAMES):
+        # Frames from which on the stream has the list that it has at the end.
+        begin = sum(p[n] for p, one in zip(PIECES, lists) if one[n] is not lists[2][n])
+        whole = [h[n : n + 1, :frames] for h in hs]
+        encoded = lists[2][n].encoded
+        near, _ = reached(head.log_softmax(whole[-1][:, begin:]), encoded, 4.0)
+        near = torch.nn.functional.pad(near, (0, 0, begin, 0))
+        expected = whole[-1] + adapter(whole, encoded, 1.0, near)[0]
+        torch.testing.assert_close(outs[n][begin:], expected[0, begin:])
+
+
+@torch.no_grad()
+def test_a_new_utterance_begins_with_no_name_under_way():
+    adapter, hs = setting(margin=4.0)
+    bias = EncoderBias(adapter, ctc=Head(12, 10))
+    names = [Names(None, encoded=adapter.encode(NAMES))] * 3
+    found = [SimpleNamespace(layer=1, out=hs[0])]
+    first, heard = bias(hs[1], torch.tensor([11] * 3), found, names, bias.begin(3))
+    heard = heard.restarted([True, False, True])
+    again, _ = bias(hs[1], torch.tensor([11] * 3), found, names, heard)
+    for n in range(3):
+        assert torch.allclose(first[n], again[n]) == (n != 1)
