@@ -64,6 +64,18 @@ class Beginnings:
         )
 
     @functools.cached_property
+    def children(self) -> np.ndarray:
+        """First beginning one token longer, and that after the last one (M + 1, 2).
+
+        The root's are the first row. They stand together: beginnings of a length are
+        sorted by those that are one shorter.
+        """
+        shorter = np.arange(-1, len(self))
+        first = np.searchsorted(self.parents, shorter, side="left")
+        last = np.searchsorted(self.parents, shorter, side="right")
+        return np.stack((first, last), axis=1)
+
+    @functools.cached_property
     def pairs(self) -> np.ndarray:
         """Which name has which beginning (2, P): names, and nodes; each once."""
         owners = [

@@ -27,6 +27,10 @@ SPAN_TOKENS = (2, 8)
 #: Segmentations among which one other than the usual one is chosen.
 WAYS = 4
 
+#: Between the names of one utterance in the data field ``names``: the blank, which is
+#: in no name.
+SEPARATOR = 0
+
 
 @dataclass(frozen=True)
 class DrawConf:
@@ -272,3 +276,14 @@ class CatalogDrawer:
         tokens = [self.reader.token_list[i] for i in ids]
         ways = self._splitter(tokens, WAYS)
         return tuple(self._number[t] for t in rng.choice(ways)) if ways else ids
+
+
+def split_names(row: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the names of one utterance's data field."""
+    names: list[list[int]] = [[]]
+    for token in row:
+        if token == SEPARATOR:
+            names.append([])
+        elif token >= 0:
+            names[-1].append(token)
+    return [tuple(name) for name in names if name]

@@ -1,6 +1,5 @@
 """A list of names as the adapter attends to it."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,17 +36,6 @@ class EncodedCatalog:
     def __len__(self) -> int:
         """Return N, the names of the longest list."""
         return max(len(one.paths) for one in self.lists)
-
-    @functools.cached_property
-    def nodes(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Last tokens of the beginnings, and parents from 1, 0 being none (C, M)."""
-        shape = self.keys.shape[:2]
-        tokens = torch.zeros(shape, dtype=torch.long)
-        parents = torch.zeros(shape, dtype=torch.long)
-        for row, one in enumerate(self.lists):
-            tokens[row, : len(one)] = torch.from_numpy(one.tokens)
-            parents[row, : len(one)] = torch.from_numpy(one.parents + 1)
-        return tokens.to(self.keys.device), parents.to(self.keys.device)
 
     def of(self, present: torch.Tensor) -> "EncodedCatalog":
         """Return lists of their own for utterances, out of this one list.

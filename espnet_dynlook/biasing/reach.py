@@ -1,17 +1,19 @@
 """Which beginnings of names the base itself might have heard, frame by frame.
 
-Long lists are what contextual adapters get lost in; filtering them by what the audio may
-be is known to help (two stages over whole utterances: Yang et al., arXiv 2301.06735).
-Here it is done frame by frame and from the past alone, so that streams have it, too.
+Long lists are what contextual adapters get lost in; filtering them by what the audio
+may be is known to help (two stages over whole utterances: Yang et al., arXiv
+2301.06735). Here it is done frame by frame and from the past alone, so that streams
+have it, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-
-NEVER = float("-inf")
+from espnet_dynlook.search.reach_kernel import follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,30 +22,15 @@ class Reach:
 
     Of each beginning, over the paths that have said its tokens and nothing else since
     they began, in any frame: their largest log-probability, less that of the best
-    path over the same frames. It is 0 or below.
+    path over the same frames. It is 0 or below; -inf: outside the margin.
 
     Attributes:
-        token: Of paths that end with its last token (B, M).
-        blank: Of paths that end with a blank after it (B, M).
+        token: Of paths that end with its last token (M,), float32.
+        blank: Of paths that end with a blank after it (M,), float32.
     """
 
-    token: torch.Tensor
-    blank: torch.Tensor
-
-    @classmethod
-    def nothing(cls, streams: int, catalog: EncodedCatalog) -> "Reach":
-        """Return what it is before the first frame."""
-        shape = (streams, catalog.keys.size(1))
-        token, blank = (
-            catalog.keys.new_full(shape, NEVER, dtype=torch.float32) for _ in range(2)
-        )
-        return cls(token, blank)
-
-    def of(self, stream: int, catalog: EncodedCatalog) -> "Reach":
-        """Return that of one stream, whose list this is, without padding."""
-        size = catalog.keys.size(1)
-        rows = slice(stream, stream + 1)
-        return Reach(self.token[rows, :size], self.blank[rows, :size])
+    token: np.ndarray
+    blank: np.ndarray
 
 
 def reached(
@@ -51,9 +38,9 @@ def reached(
     catalog: EncodedCatalog,
     margin: float,
     blank: int = 0,
-    before: Reach | None = None,
-    counts: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, Reach]:
+    before: Sequence[Reach | None] | None = None,
+    counts: Sequence[int] | None = None,
+) -> tuple[torch.Tensor, list[Reach]]:
     """Find the beginnings within a margin of the best path.
 
     Args:
@@ -61,39 +48,34 @@ def reached(
         catalog: One list for all, or one for each.
         margin: In nats.
         blank: Number of the blank.
-        before: What the frames before these left; None: there were none.
-        counts: Frames of each utterance (B,), the rest is padding; None: all of them.
+        before: What the frames before these left, of each utterance; None: nothing.
+        counts: Frames of each utterance, the rest is padding; None: all of them.
 
     Returns:
-        Which beginnings are within the margin in each frame (B, n, M) bool, and what
-        the next frames need. O(n M) time and memory.
+        Which beginnings are within the margin in each frame (B, n, M) bool, none in
+        padding; of each utterance what the next frames need.
     """
     size, frames, _ = log_probs.shape
-    tokens, parents = catalog.nodes  # (C, M), parents from 1; 0: there is none
-    tokens, parents = tokens.expand(size, -1), parents.expand(size, -1)
-    lost = log_probs.float()
-    lost = lost - lost.amax(dim=2, keepdim=True)
-    # The root before them all is there in every frame, and costs nothing.
-    state = before or Reach.nothing(size, catalog)
-    root = lost.new_zeros(size, 1)
-    own = torch.cat((torch.full_like(tokens[:, :1], -1), tokens), dim=1)
-    alike = tokens == own.gather(1, parents)
-    found = []
-    token, behind = state.token, state.blank
-    for frame in range(frames):
-        costs = lost[:, frame]
-        either = torch.maximum(token, behind)
-        came = torch.cat((root, either), dim=1).gather(1, parents)
-        apart = torch.cat((root, behind), dim=1).gather(1, parents)
-        came = torch.where(alike, apart, came)  # a blank stands between two alike
-        new = costs.gather(1, tokens) + torch.maximum(token, came)
-        gone = costs[:, blank : blank + 1] + either
-        if counts is not None:
-            goes_on = (frame < counts)[:, None]
-            new = torch.where(goes_on, new, token)
-            gone = torch.where(goes_on, gone, behind)
-        token, behind = new, gone
-        found.append(torch.maximum(token, behind) >= -margin)
-    none = lost.new_zeros(size, 0, tokens.size(1), dtype=torch.bool)
-    near = torch.stack(found, dim=1) if found else none
-    return near, Reach(token, behind)
+    rows = log_probs.detach().float().cpu()
+    lost = (rows - rows.amax(dim=2, keepdim=True)).numpy()
+    near = np.zeros((size, frames, catalog.keys.size(1)), dtype=np.bool_)
+    after = []
+    for n in range(size):
+        names = catalog.lists[n if len(catalog.lists) > 1 else 0]
+        known = None if before is None else before[n]
+        if known is None:
+            known = Reach(*np.full((2, len(names)), -np.inf, dtype=np.float32))
+        own = Reach(known.token.copy(), known.blank.copy())
+        follow(
+            lost[n, : frames if counts is None else counts[n]],
+            names.tokens,
+            names.parents,
+            names.children,
+            blank,
+            np.float32(margin),
+            own.token,
+            own.blank,
+            near[n, :, : len(names)],
+        )
+        after.append(own)
+    return torch.from_numpy(near).to(log_probs.device), after

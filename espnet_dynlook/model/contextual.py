@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from espnet_dynlook.biasing.catalog import Catalog
-from espnet_dynlook.biasing.draws import CatalogDrawer, DrawConf
+from espnet_dynlook.biasing.draws import CatalogDrawer, DrawConf, split_names
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import fingerprint
 from espnet_dynlook.compat import espnet_imports
@@ -27,9 +27,6 @@ from espnet_dynlook.model.taps import LayerTaps
 with espnet_imports():
     from espnet2.torch_utils.device_funcs import force_gatherable
 
-#: Between the names of one utterance in the data field ``names``: the blank, which is
-#: in no name.
-SEPARATOR = 0
 _ADAPTER = "adapter."
 
 
@@ -271,7 +268,7 @@ class DynlookContextualModel(DynlookASRModel):
         """Compute the loss of a batch under a list of names, statistics, the weight.
 
         Arguments are those of ``DynlookASRModel``, and ``names`` (B, W): of each
-        utterance, the tokens of its names with ``SEPARATOR`` between them, -1 at the
+        utterance, the tokens of its names with ``draws.SEPARATOR`` between, -1 at the
         end.
         """
         names = kwargs.pop("names", None)
@@ -281,7 +278,7 @@ class DynlookContextualModel(DynlookASRModel):
         if names is None:
             draw = self.drawer.draw(ids, self.epoch, self.training)
         else:
-            draw = self.drawer.fixed(ids, [_split(row) for row in names.tolist()])
+            draw = self.drawer.fixed(ids, [split_names(row) for row in names.tolist()])
         catalog = self.adapter.encode(draw.names)
         if draw.names:
             catalog = catalog.of(torch.tensor(draw.present))
@@ -323,17 +320,6 @@ def _pair(weight: float | Sequence[float]) -> tuple[float, float]:
             "and at the end of the training, such as [0.5, 0.1]"
         )
     return float(pair[0]), float(pair[1])
-
-
-def _split(row: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the names of one utterance's data field."""
-    names: list[list[int]] = [[]]
-    for token in row:
-        if token == SEPARATOR:
-            names.append([])
-        elif token >= 0:
-            names[-1].append(token)
-    return [tuple(name) for name in names if name]
 
 
 def _adapter_alone(

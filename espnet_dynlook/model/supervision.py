@@ -60,8 +60,8 @@ def judge(
     the last frame of the last. Behind a token, what is right is the beginning that has
     the next one, too: what was said tells what may come, and its bias is there before
     the frame that has to say it. All beginnings are right where the list has the name
-    in other tokens. An utterance that cannot be aligned does not count, nor does a frame
-    that is too far from what is right to attend to it.
+    in other tokens. An utterance that cannot be aligned does not count, nor does a
+    frame that is too far from what is right to attend to it.
 
     Args:
         bias: Of the batch, encoded.

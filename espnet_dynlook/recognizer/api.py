@@ -100,9 +100,7 @@ class Recognizer:
         search, decoder = self._searching.plain, self._searching.decoder
         bias = None
         if adapter is not None:
-            bias = EncoderBias(
-                adapter.eval(), adapter_scale, model.ctc, model.blank_id
-            )
+            bias = EncoderBias(adapter.eval(), adapter_scale, model.ctc, model.blank_id)
         self.pipeline = Pipeline(model, search, bias, self._searching.phones)
         timing = FrontendTiming(model)
         self.fs = timing.fs

@@ -46,7 +46,7 @@ class Heard:
     Attributes:
         memory: Of the adapter's query (B, A).
         lists: Of each stream, the one that its reach is of.
-        reach: Of each stream, where its names stand, (1, M); None: nowhere.
+        reach: Of each stream, how near its names are; None: it has said nothing yet.
     """
 
     memory: torch.Tensor
@@ -155,18 +155,19 @@ class EncoderBias:
         """Return what ``reach.reached`` does of streams with lists of their own."""
         margin = self.adapter.margin
         assert margin is not None and self.ctc is not None
-        before = Reach.nothing(len(out), catalog)
-        for n, (one, own) in enumerate(zip(lists, heard.reach, strict=True)):
-            if own is not None and one is heard.lists[n]:
-                size = own.token.size(1)
-                before.token[n, :size] = own.token[0]
-                before.blank[n, :size] = own.blank[0]
-        log_probs = self.ctc.log_softmax(out)
-        near, after = reached(log_probs, catalog, margin, self.blank, before, counts)
-        reach = tuple(
-            None if one is None else after.of(n, one) for n, one in enumerate(lists)
+        same = [one is own for one, own in zip(lists, heard.lists, strict=True)]
+        before = [
+            own if known else None for own, known in zip(heard.reach, same, strict=True)
+        ]
+        near, after = reached(
+            self.ctc.log_softmax(out),
+            catalog,
+            margin,
+            self.blank,
+            before,
+            counts.tolist(),
         )
-        return near, replace(heard, lists=tuple(lists), reach=reach)
+        return near, replace(heard, lists=tuple(lists), reach=tuple(after))
 
     def _joined(self, lists: list[EncodedCatalog]) -> EncodedCatalog:
         """Return the lists of the streams as one; the last one made is kept."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from espnet_dynlook.biasing.catalog import Catalog
+from espnet_dynlook.biasing.draws import SEPARATOR
 from espnet_dynlook.biasing.entries import Unusable
-from espnet_dynlook.model.contextual import SEPARATOR
 from espnet_dynlook.training.data_text import lines_of
 
 FIELD = "names"

@@ -112,7 +112,11 @@ def test_where_names_stand_is_known_from_the_first_frame_that_has_them():
     outs = streamed(bias, hs, PIECES, lists)
     for n, frames in enumerate(FRAMES):
         # Frames from which on the stream has the list that it has at the end.
-        begin = sum(p[n] for p, one in zip(PIECES, lists) if one[n] is not lists[2][n])
+        begin = sum(
+            p[n]
+            for p, one in zip(PIECES, lists, strict=False)
+            if one[n] is not lists[2][n]
+        )
         whole = [h[n : n + 1, :frames] for h in hs]
         encoded = lists[2][n].encoded
         near, _ = reached(head.log_softmax(whole[-1][:, begin:]), encoded, 4.0)
