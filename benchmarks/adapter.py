@@ -3,10 +3,12 @@
 Encoder and adapter have random weights, which take the time that others take. Every
 round encodes the same speech without the adapter and with every list, one after
 another, so that a busy machine disturbs all alike; the figure is the ratio of the
-medians. Lists are encoded before, once, as in use; how long that takes stands beside.
+medians. With ``--margin`` the base's CTC head is asked, too; what it says is made up, a
+token in every third frame and blanks between. Lists are encoded before, once, as in use; how long that takes stands beside.
 The time is that of the thread on the processor.
 
     python benchmarks/adapter.py                    # dynlook_conformer, 12 x 256, 15 s
+    python benchmarks/adapter.py --margin 15        # of what the base may have heard
     python benchmarks/adapter.py --blocks 4 --size 96 --seconds 4 --names 0 100
 """
 
@@ -18,6 +20,7 @@ import time
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
+from espnet_dynlook.biasing.reach import reached
 from espnet_dynlook.compat import espnet_imports
 
 with espnet_imports():
@@ -60,6 +63,18 @@ def lists(sizes, seed):
     return [names[:size] for size in sizes]
 
 
+def heard(frames, seed):
+    """Return made-up log-probabilities (1, n, V) that say a token in every third frame."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(1, frames, VOCABULARY, generator=generator)
+    logits[..., 0] += 9.0  # the blank
+    said = torch.randint(
+        1, VOCABULARY, (len(range(0, frames, 3)),), generator=generator
+    )
+    logits[0, range(0, frames, 3), said] += 12.0
+    return logits.log_softmax(dim=-1)
+
+
 def timed(action):
     started = time.thread_time()
     found = action()
@@ -77,11 +92,13 @@ def main(cmd=None):
     parser.add_argument("--seconds", type=float, default=15.0, help="of speech")
     parser.add_argument("--lookahead", default="chunked")
     parser.add_argument("--frames", type=int, default=7, help="lookahead_frames")
+    parser.add_argument("--margin", type=float, help="nats, as adapter_margin")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(cmd)
     torch.set_num_threads(1)
     encoder, adapter, taps = build(args)
+    ctc = torch.nn.Linear(args.size, VOCABULARY)
     speech = torch.randn(1, int(100 * args.seconds), MELS)
     lengths = torch.tensor([speech.size(1)])
     encoded = [
@@ -92,7 +109,11 @@ def main(cmd=None):
         out = encoder(speech, lengths)[0]
         if catalog is None:
             return out
-        return out + adapter([*taps.take(), out], catalog)[0]
+        near = None
+        if args.margin is not None:
+            ctc(out).log_softmax(dim=-1)
+            near, _ = reached(heard(out.size(1), args.seed), catalog, args.margin)
+        return out + adapter([*taps.take(), out], catalog, near=near)[0]
 
     contenders = [None, *(catalog for _, catalog in encoded)]
     times = [[] for _ in contenders]

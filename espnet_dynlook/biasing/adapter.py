@@ -274,10 +274,17 @@ class ContextualAdapter(torch.nn.Module):
             return query.new_zeros(batch, frames, size), query.new_ones(
                 batch, self.heads, frames, 1
             )
-        shared = catalog.keys.size(0) == 1
+        keys, values, opened = catalog.keys, catalog.values, catalog.open
+        columns = None
+        if near is not None:  # most of a long list is near in no frame at all
+            [columns] = near.any(dim=1).any(dim=0).nonzero(as_tuple=True)
+            keys, values = keys[:, columns], values[:, columns]
+            near = near[..., columns]
+            opened = None if opened is None else opened[:, columns]
+        shared = keys.size(0) == 1
         if shared:  # one list: the frames of all utterances are rows of one product
             query = query.reshape(1, batch * frames, -1)
-        q, k, v = (self._split(x) for x in (query, catalog.keys, catalog.values))
+        q, k, v = (self._split(x) for x in (query, keys, values))
         nobody = self._split(self.no_bias[None, None].to(q.dtype))  # (1, H, 1, A/H)
         scores = torch.cat(
             (q @ nobody.transpose(2, 3), q @ k.transpose(2, 3).to(q.dtype)), dim=-1
@@ -285,8 +292,8 @@ class ContextualAdapter(torch.nn.Module):
         scores = scores.float() / q.size(-1) ** 0.5
         if shared:  # (1, H, B n, M + 1) -> (B, H, n, M + 1)
             scores = scores.unflatten(2, (batch, frames))[0].transpose(0, 1)
-        if catalog.open is not None:
-            closed = ~catalog.open[:, None, None, :]
+        if opened is not None:
+            closed = ~opened[:, None, None, :]
             closed = torch.nn.functional.pad(closed, (1, 0), value=False)
             scores = scores.masked_fill(closed, float("-inf"))
         if near is not None:
@@ -300,6 +307,10 @@ class ContextualAdapter(torch.nn.Module):
         else:
             context = weights @ v
         bias = self.output(context.transpose(1, 2).flatten(2))
+        if columns is not None:
+            shape = (*attention.shape[:3], 1 + catalog.keys.size(1))
+            places = torch.nn.functional.pad(1 + columns, (1, 0))  # <no-bias> is first
+            attention = attention.new_zeros(shape).index_copy(3, places, attention)
         return bias * scale, attention
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
