@@ -4,8 +4,8 @@ Encoder and adapter have random weights, which take the time that others take. E
 round encodes the same speech without the adapter and with every list, one after
 another, so that a busy machine disturbs all alike; the figure is the ratio of the
 medians. With ``--margin`` the base's CTC head is asked, too; what it says is made up, a
-token in every third frame and blanks between. Lists are encoded before, once, as in use; how long that takes stands beside.
-The time is that of the thread on the processor.
+token in every third frame and blanks between. Lists are encoded before, once, as in
+use; how long that takes stands beside. The time is that of the thread on the processor.
 
     python benchmarks/adapter.py                    # dynlook_conformer, 12 x 256, 15 s
     python benchmarks/adapter.py --margin 15        # of what the base may have heard
@@ -64,7 +64,7 @@ def lists(sizes, seed):
 
 
 def heard(frames, seed):
-    """Return made-up log-probabilities (1, n, V) that say a token in every third frame."""
+    """Return made-up log-probabilities (1, n, V), a token in every third frame."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(1, frames, VOCABULARY, generator=generator)
     logits[..., 0] += 9.0  # the blank
