@@ -111,6 +111,9 @@ def encode_catalog(
 ) -> EncodedCatalog:
     """Encode a list for all utterances, or one for each utterance of a batch.
 
+    Of each name in the tokenizer's own tokens, which the model learned to write. Other
+    segmentations are for the search: here they are further names to be told apart.
+
     Args:
         adapter: Whose attention it is for.
         catalogs: One, or one an utterance.
@@ -119,7 +122,7 @@ def encode_catalog(
     if isinstance(catalogs, Catalog):
         own = catalogs.for_tokens(token_list)
         return adapter.encode(
-            own.token_ids(),
+            [ways[:1] for ways in own.token_ids()],
             [entry.weight for entry in own],
             [entry.text for entry in own],
         )

@@ -159,6 +159,20 @@ def test_duplicates_and_order_of_a_list_do_not_matter(tmp_path):
     assert torch.equal(*outs)
 
 
+def test_names_are_attended_to_in_the_tokenizers_own_tokens(tmp_path):
+    _, model = make(tmp_path)
+    awake(model).eval()
+    own = words("be", "bb")
+    more = own.with_segmentations({0: [("▁b", "b", "e")], 1: [("▁a", "b")]})
+    outs = []
+    for catalog in (own, more):
+        encoded = model.encode_catalog(catalog)
+        assert len(encoded.lists[0]) == 3  # ▁b, ▁b e, ▁b b
+        with model.biased_by(encoded):
+            outs.append(out_of(model, spoken()))
+    assert torch.equal(*outs)
+
+
 def test_a_catalog_is_cached_until_the_adapter_changes(tmp_path):
     _, model = make(tmp_path)
     awake(model).eval()
