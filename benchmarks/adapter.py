@@ -20,8 +20,8 @@ import time
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
-from espnet_dynlook.biasing.reach import reached
 from espnet_dynlook.compat import espnet_imports
+from espnet_dynlook.search.reach import reached
 
 with espnet_imports():
     from espnet_dynlook.encoder.conformer import DynlookConformerEncoder

@@ -71,7 +71,7 @@ class ContextualAdapter(torch.nn.Module):
         heads: H.
         dropout: Rate, of embeddings and of what the GRUs give.
         margin: How far below the base's best path a beginning may be, in nats, for a
-            frame to attend to it (see ``biasing.reach``); None: any distance.
+            frame to attend to it (see ``search.reach``); None: any distance.
 
     Raises:
         ValueError: sizes do not go together.

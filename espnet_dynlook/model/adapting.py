@@ -11,7 +11,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-from espnet_dynlook.biasing.reach import reached
+from espnet_dynlook.search.reach import reached
 
 
 def base_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:

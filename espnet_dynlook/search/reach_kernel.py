@@ -1,4 +1,4 @@
-"""The compiled part of ``biasing.reach``."""
+"""The compiled part of ``search.reach``."""
 
 import numpy as np
 

@@ -9,9 +9,9 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-from espnet_dynlook.biasing.reach import Reach, reached
 from espnet_dynlook.encoder.stream_state import Intermediate
 from espnet_dynlook.search.incremental import Search
+from espnet_dynlook.search.reach import Reach, reached
 
 #: Values of attention that are there at a time.
 ROOM = 2**24

@@ -13,9 +13,9 @@ from contextual_factory import (
 )
 
 from espnet_dynlook.biasing import Catalog
-from espnet_dynlook.biasing.reach import reached
 from espnet_dynlook.biasing.tokenizers import WordTokenizer
 from espnet_dynlook.model.adapted import AdaptedModel
+from espnet_dynlook.search.reach import reached
 
 KINDS = ("ctc", "hybrid", "transducer")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
-from espnet_dynlook.biasing.reach import reached
+from espnet_dynlook.search.reach import reached
 from espnet_dynlook.streaming.names import EncoderBias, Names
 
 NAMES = [[[3, 4]], [[5]], [[6, 7, 8], [6, 9]]]

@@ -8,7 +8,7 @@ import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.encoded import EncodedCatalog
-from espnet_dynlook.biasing.reach import reached
+from espnet_dynlook.search.reach import reached
 
 VOCAB, BLANK = 5, 0
 LISTS = [[[[1, 2]], [[3]], [[1, 1, 4], [1, 4]]], [[[2]]], []]
