@@ -85,6 +85,11 @@ class EncoderBias:
     )
 
     def __post_init__(self) -> None:
+        if self.adapter.margin is not None and self.ctc is None:
+            raise ValueError(
+                f"the adapter has adapter_margin={self.adapter.margin}, which the CTC "
+                "head of its base measures: give ctc"
+            )
         self._nobody = self.adapter.encode([])
 
     def begin(self, streams: int) -> Heard:
@@ -124,9 +129,10 @@ class EncoderBias:
         last = memories[rows, (counts - 1).clamp(min=0)]
         memory = torch.where(counts[:, None] > 0, last, heard.memory)
         lists = [one.encoded for one in names]
-        heard = replace(heard, memory=memory)
         if all(one is None for one in lists):
-            return out, heard
+            nothing = (None,) * len(lists)
+            return out, Heard(memory, nothing, nothing)
+        heard = replace(heard, memory=memory)
         catalog = self._joined([one or self._nobody for one in lists])
         near = None
         if self.adapter.margin is not None:
@@ -154,7 +160,7 @@ class EncoderBias:
     ) -> tuple[torch.Tensor, Heard]:
         """Return what ``reach.reached`` does of streams with lists of their own."""
         margin = self.adapter.margin
-        assert margin is not None and self.ctc is not None
+        assert margin is not None
         same = [one is own for one, own in zip(lists, heard.lists, strict=True)]
         before = [
             own if known else None for own, known in zip(heard.reach, same, strict=True)

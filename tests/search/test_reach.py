@@ -95,7 +95,7 @@ def test_pieces_and_padding_change_nothing(seed):
         rows = torch.nn.utils.rnn.pad_sequence(
             [
                 log_probs[n, d : d + c]
-                for n, (d, c) in enumerate(zip(done, counts, strict=False))
+                for n, (d, c) in enumerate(zip(done, counts, strict=True))
             ],
             batch_first=True,
         )

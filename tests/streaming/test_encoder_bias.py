@@ -114,7 +114,7 @@ def test_where_names_stand_is_known_from_the_first_frame_that_has_them():
         # Frames from which on the stream has the list that it has at the end.
         begin = sum(
             p[n]
-            for p, one in zip(PIECES, lists, strict=False)
+            for p, one in zip(PIECES, lists, strict=True)
             if one[n] is not lists[2][n]
         )
         whole = [h[n : n + 1, :frames] for h in hs]
@@ -136,3 +136,28 @@ def test_a_new_utterance_begins_with_no_name_under_way():
     again, _ = bias(hs[1], torch.tensor([11] * 3), found, names, heard)
     for n in range(3):
         assert torch.allclose(first[n], again[n]) == (n != 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@torch.no_grad()
+def test_a_list_that_was_away_begins_anew_whatever_the_neighbours_have(seed):
+    adapter, hs = setting(seed, margin=9.0)
+    nobody, own = Names(None), Names(None, encoded=adapter.encode(NAMES))
+    head, outs = Head(12, 10), []
+    for neighbour in (nobody, own):
+        lists = [[own, neighbour, neighbour]] * 3
+        lists[1] = [nobody, neighbour, neighbour]
+        bias = EncoderBias(adapter, ctc=head)
+        outs.append(streamed(bias, hs, PIECES, lists)[0])
+    torch.testing.assert_close(*outs)
+    begin = sum(counts[0] for counts in PIECES[:2])
+    whole = [h[:1, : FRAMES[0]] for h in hs]
+    near, _ = reached(head.log_softmax(whole[-1][:, begin:]), own.encoded, 9.0)
+    near = torch.nn.functional.pad(near, (0, 0, begin, 0))
+    expected = whole[-1] + adapter(whole, own.encoded, 1.0, near)[0]
+    torch.testing.assert_close(outs[0][begin:], expected[0, begin:])
+
+
+def test_a_margin_needs_the_head_that_measures_it():
+    with pytest.raises(ValueError, match=r"adapter_margin=4\.0.* give ctc"):
+        EncoderBias(setting(margin=4.0)[0])
