@@ -32,25 +32,54 @@ from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.adapter import load_adapter
 
 ADAPTER = "adapter"
-#: Of each technique: what it is made of, the key that is tuned, values to try.
-TUNED: dict[str, tuple[Any, str, list[float]]] = {
-    "boosting": (Boosting, "weight", [0.25, 0.5, 0.75, 1.0, 1.5]),
-    "unigram": (UnigramBoost, "gamma", [2.0, 5.0, 8.0, 11.0]),
-    "variants": (GraphemeVariants, "number", [2, 4, 8]),
-    "rescoring": (PhoneticRescoring, "weight", [0.1, 0.3, 0.6]),
-    "lookup": (PronunciationLookup, "weight", [0.5, 1.0, 2.0]),
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A number of a technique that is tuned.
+
+    Attributes:
+        technique: Whose it is.
+        key: Its key there.
+        values: To try. If they are whole numbers, others are refused.
+    """
+
+    technique: str
+    key: str
+    values: tuple[float, ...]
+
+
+CLASSES: dict[str, Any] = {
+    "boosting": Boosting,
+    "unigram": UnigramBoost,
+    "variants": GraphemeVariants,
+    "rescoring": PhoneticRescoring,
+    "lookup": PronunciationLookup,
+}
+#: Those with the name of their technique switch it on.
+TUNED = {
+    "boosting": Tuned("boosting", "weight", (0.25, 0.5, 0.75, 1.0, 1.5)),
+    "unigram": Tuned("unigram", "gamma", (2.0, 5.0, 8.0, 11.0)),
+    "variants": Tuned("variants", "number", (2, 4, 8)),
+    "rescoring": Tuned("rescoring", "weight", (0.1, 0.3, 0.6)),
+    "lookup": Tuned("lookup", "weight", (0.5, 1.0, 2.0)),
+    "distance": Tuned("lookup", "distance", (0.25, 0.5, 1.0)),
 }
 Posteriors = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def techniques_of(setting: Mapping[str, float], start: Techniques) -> Techniques:
-    """Return techniques with these weights; their other keys are those of ``start``."""
+    """Return techniques with these numbers; their other keys are those of ``start``."""
     made = {}
-    for name, (cls, key, _) in TUNED.items():
-        weight = setting.get(name, 0.0)
+    for name, cls in CLASSES.items():
+        keys = {
+            one.key: weight_of(other, setting[other])
+            for other, one in TUNED.items()
+            if one.technique == name and other in setting
+        }
         given = getattr(start, name) or cls()
-        value = weight_of(name, weight)
-        made[name] = dataclasses.replace(given, **{key: value}) if weight else None
+        on = setting.get(name, 0.0) != 0
+        made[name] = dataclasses.replace(given, **keys) if on else None
     return Techniques(**made)
 
 
@@ -60,11 +89,12 @@ def weight_of(name: str, value: float) -> float:
     Raises:
         ValueError: the key is a whole number, and the value is none.
     """
-    _, key, values = TUNED[name]
-    if not isinstance(values[0], int):
+    if not isinstance(TUNED[name].values[0], int):
         return value
     if not float(value).is_integer():
-        raise ValueError(f"{name}={value:g}: {key} of {name} is a whole number")
+        raise ValueError(
+            f"{name}={value:g}: {TUNED[name].key} of {name} is a whole number"
+        )
     return int(value)
 
 

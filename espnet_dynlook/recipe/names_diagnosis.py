@@ -34,10 +34,10 @@ from espnet_dynlook.recipe.whole_files import write_atomic
 from espnet_dynlook.search.alignment import align
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.explain_facts import token_facts
-from espnet_dynlook.search.pronunciation_lookup import heard_phones
 from espnet_dynlook.search.spoken_units import SpokenUnits
 from espnet_dynlook.search.spotting import Spotted, spot
 from espnet_dynlook.search.techniques import Techniques
+from espnet_dynlook.search.word_sounds import heard_phones
 from espnet_dynlook.training.loading import CheckpointMismatch
 
 #: Nats below the best path within which a search might still find a name.

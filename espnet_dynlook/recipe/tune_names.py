@@ -29,6 +29,7 @@ import yaml
 from espnet_dynlook import config
 from espnet_dynlook.recipe.held_out import (
     ADAPTER,
+    CLASSES,
     TUNED,
     HeldOut,
     add_model_options,
@@ -62,14 +63,15 @@ def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float
     Raises:
         ConfigError: no such name, no number, or nothing that can have it.
     """
-    grid = {ADAPTER: SCALES, **{name: list(row[2]) for name, row in TUNED.items()}}
+    grid = {ADAPTER: SCALES, **{name: list(one.values) for name, one in TUNED.items()}}
     missing = {}
     if trained.adapted is None:
         missing[ADAPTER] = "an adapter (--adapter_model_file)"
     if lm is None:
         missing["unigram"] = "an n-gram of words (--word_ngram)"
     if getattr(trained.model, "phones", None) is None:
-        missing |= dict.fromkeys(("rescoring", "lookup"), "a model with a phone head")
+        phones = ("rescoring", "lookup", "distance")
+        missing |= dict.fromkeys(phones, "a model with a phone head")
     for argument in given:
         name, _, values = argument.partition("=")
         if name not in grid:
@@ -127,7 +129,7 @@ def techniques_yaml(choice: Choice, start: Techniques, source: str) -> str:
     found = choice.best.outcome
     keys = {
         name: None if getattr(made, name) is None else vars(getattr(made, name))
-        for name in TUNED
+        for name in CLASSES
     }
     lines = [
         f"# Tuned on {source}: F1 {100 * found.f1:.2f} %, U-WER {found.u_wer:.2f} %, "

@@ -8,8 +8,8 @@ import torch
 from espnet_dynlook.biasing.phones import Pronunciation
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
 from espnet_dynlook.search.phone_alignment import Way
-from espnet_dynlook.search.pronunciation_lookup import heard_phones
 from espnet_dynlook.search.spotting import Spotted, spot
+from espnet_dynlook.search.word_sounds import heard_phones
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pronunciation lookup: a doubtful word that sounds exactly like a name becomes it."""
+"""Pronunciation lookup: a doubtful word that sounds like a name becomes it."""
 
 import functools
 import math
@@ -11,10 +11,11 @@ import torch
 from espnet_dynlook.search.checks import check_weight, check_whole
 from espnet_dynlook.search.ctc_beam import Hypothesis
 from espnet_dynlook.search.ngram import NgramLM
-from espnet_dynlook.search.phone_alignment import Way, align_words, ctc_scores
+from espnet_dynlook.search.phone_alignment import ctc_scores
 from espnet_dynlook.search.rewriting import distinct, rewritten
-from espnet_dynlook.search.spoken_units import SpokenUnits, Unit
+from espnet_dynlook.search.spoken_units import SpokenUnits
 from espnet_dynlook.search.token_words import TokenWords
+from espnet_dynlook.search.word_sounds import Sound, WordSounds
 
 #: The key of ``Hypothesis.parts``.
 PART = "lookup"
@@ -34,12 +35,18 @@ class PronunciationLookup:
     summed over CTC paths in the frames of the span. The sum of both, which is above 0,
     is its share of the score. The language model is not asked: it does not know names.
 
+    With ``distance`` above 0 what is near to an entry counts, too (``near_sounds``):
+    its phones may begin and end in any frames, and stand for the words whose middles
+    are there. For each nat that they lose to the best path, ``1 / distance`` phones
+    count as not matched: nothing is left where they lose ``distance`` nats a phone.
+
     A word is doubtful that is rare (``counts``), unknown (to a language model of words)
     or unsure (``confidence``). Words of entries never are, but for entries of weight 0,
     which take no part: as if the list did not have them. Of several entries with the
     same sound the one with the largest weight is taken, then that with the largest
     token score, then the likelier one for the language model, then the first one in
-    the order of the texts. Of spans that overlap, the one with the largest share.
+    the order of the texts; of entries with different sounds the one with the largest
+    share, and so of spans that overlap.
     After https://arxiv.org/abs/2210.09510; rules and numbers are our own.
 
     Attributes:
@@ -49,6 +56,8 @@ class PronunciationLookup:
         counts: File of training words, ``word count`` a line; None: no word is rare.
         rare: A word is rare up to this count; one that is not in the file has none.
         span: At most so many words become one entry.
+        distance: Nats a phone by which an entry may be below what was heard; 0: what
+            matches exactly, and nothing else.
 
     Raises:
         ValueError: a number is out of its range.
@@ -59,6 +68,7 @@ class PronunciationLookup:
     counts: str | None = None
     rare: int = 2
     span: int = 3
+    distance: float = 0.0
 
     def __post_init__(self) -> None:
         check_weight("weight", self.weight, "lookup")
@@ -66,6 +76,7 @@ class PronunciationLookup:
             raise ValueError(f"confidence={self.confidence} of lookup: a probability")
         check_whole("rare", self.rare, 0, "lookup")
         check_whole("span", self.span, 1, "lookup")
+        check_weight("distance", self.distance, "lookup")
         if self.counts is not None:
             read_counts(str(self.counts))  # what is wrong with it is said now
 
@@ -143,22 +154,7 @@ class Lookup:
         self.options, self.units, self.words = options, units, words
         self.lm, self.blank = lm, blank
         self.token_ids = token_ids
-        self._sounds: dict[Way, list[int]] | None = None
-
-    @property
-    def sounds(self) -> dict[Way, list[int]]:
-        """Entries of a weight above 0 by each of their pronunciations."""
-        if self._sounds is None:
-            self._sounds = {}
-            self.units.catalog.all_pronunciations()  # at once: much faster
-            for number in filter(self._counts, range(len(self.units.catalog))):
-                for way in self.units.entry(number):
-                    self._sounds.setdefault(way, []).append(number)
-        return self._sounds
-
-    def _counts(self, entry: int) -> bool:
-        """Tell whether an entry takes part."""
-        return self.units.catalog.entries[entry].weight > 0
+        self.alike = WordSounds(units, options.span, options.distance, blank)
 
     def __call__(
         self,
@@ -211,55 +207,6 @@ class Lookup:
                 chosen.append(swap)
         return chosen
 
-    def alike(
-        self,
-        units: Sequence[Unit],
-        doubtful: Sequence[bool],
-        phone_log_probs: torch.Tensor,
-    ) -> list[tuple[int, int, dict[int, Way]]]:
-        """Return which units sound like entries.
-
-        Args:
-            units: Of a hypothesis.
-            doubtful: Which of them may be replaced.
-            phone_log_probs: (T', P).
-
-        Returns:
-            The first unit, the one after the last, and the sound by entry. Nothing
-            where there is a word that nobody can pronounce, or too few frames: the
-            boundaries of words are unknown then.
-        """
-        free = [unit.entry is None or not self._counts(unit.entry) for unit in units]
-        if not any(a and b for a, b in zip(free, doubtful, strict=True)):
-            return []
-        if not all(unit.ways for unit in units):
-            return []
-        said = align_words(phone_log_probs, [unit.ways for unit in units], self.blank)
-        if said is None:
-            return []
-        heard = heard_phones(phone_log_probs, self.blank)
-        found = []
-        for a in range(len(units)):
-            for b in range(a + 1, min(a + self.options.span, len(units)) + 1):
-                if not free[b - 1]:
-                    break
-                if not any(doubtful[a:b]):
-                    continue
-                after = said[a - 1].end if a else 0
-                before = said[b].start if b < len(said) else len(phone_log_probs)
-                sounds = {
-                    tuple(p for p, frame in heard if after <= frame < before),
-                    tuple(phone for word in said[a:b] for phone in word.way),
-                }
-                entries = {
-                    entry: way
-                    for way in sorted(sounds)
-                    for entry in self.sounds.get(way, ())
-                }
-                if entries:
-                    found.append((a, b, entries))
-        return found
-
     def doubtful(self, one: Hypothesis, log_probs: torch.Tensor) -> list[bool]:
         """Tell which words of a hypothesis are rare, unknown or unsure."""
         least = math.log(self.options.confidence) if self.options.confidence else None
@@ -275,7 +222,7 @@ class Lookup:
         one: Hypothesis,
         start: int,
         end: int,
-        entries: Mapping[int, Way],
+        entries: Mapping[int, Sound],
         log_probs: torch.Tensor,
     ) -> Replacement | None:
         """Return which of some entries words become; None: the frames fit none."""
@@ -290,22 +237,23 @@ class Lookup:
                 paths.append(list(path))
                 owners.append(entry)
         scores = ctc_scores(log_probs[begin:stop], paths, self.blank)
-        best: tuple[tuple[float, float, float, int], int] | None = None
-        catalog = self.units.catalog
-        for n, (entry, score) in enumerate(zip(owners, scores, strict=True)):
+        if scores[0] == -math.inf:
+            return None
+        # Of entries that sound the same a rule says which; then the largest share.
+        best: dict[Sound, tuple[tuple[float, float, float, int], Replacement]] = {}
+        for path, entry, score in zip(paths, owners, scores, strict=True):
             if entry < 0 or score == -math.inf:
                 continue
-            known = self._language(catalog.entries[entry].words)
-            rule = (catalog.entries[entry].weight, score, known, -entry)
-            if best is None or rule > best[0]:
-                best = rule, n
-        if best is None or scores[0] == -math.inf:
-            return None
-        n = best[1]
-        entry = owners[n]
-        sound = self.options.weight * catalog.entries[entry].weight
-        share = sound * len(entries[entry]) + scores[n] - scores[0]
-        return Replacement(start, end, entry, tuple(paths[n]), share)
+            written, sound = self.units.catalog.entries[entry], entries[entry]
+            rule = (written.weight, score, self._language(written.words), -entry)
+            if sound not in best or rule > best[sound][0]:
+                gain = self.options.weight * written.weight * sound.matched
+                share = gain + score - scores[0]
+                best[sound] = rule, Replacement(start, end, entry, tuple(path), share)
+        chosen = max(
+            best.values(), key=lambda pair: (pair[1].share, pair[0]), default=None
+        )
+        return None if chosen is None else chosen[1]
 
     def _language(self, words: Sequence[str]) -> float:
         """Return what the language model says of words at a beginning."""
@@ -316,13 +264,3 @@ class Lookup:
             score, state = self.lm.score(state, word)
             total += score
         return total
-
-
-def heard_phones(log_probs: torch.Tensor, blank: int = 0) -> list[tuple[int, int]]:
-    """Return the phones of the best path (T, P), with the first frame of each."""
-    found, last = [], blank
-    for frame, label in enumerate(log_probs.argmax(dim=1).tolist()):
-        if label != blank and label != last:
-            found.append((label, frame))
-        last = label
-    return found

@@ -24,14 +24,11 @@ from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.naive_phones import naive_lookup, naive_share
 from espnet_dynlook.search.ngram import NgramLM
 from espnet_dynlook.search.phone_alignment import ctc_scores
-from espnet_dynlook.search.pronunciation_lookup import (
-    Lookup,
-    PronunciationLookup,
-    heard_phones,
-)
+from espnet_dynlook.search.pronunciation_lookup import Lookup, PronunciationLookup
 from espnet_dynlook.search.spoken_units import SpokenUnits, Unit
 from espnet_dynlook.search.techniques import Techniques
 from espnet_dynlook.search.token_words import TokenWords
+from espnet_dynlook.search.word_sounds import heard_phones
 
 
 def decode(rows, catalog, heard, lm=None, **options):
