@@ -160,7 +160,7 @@ class CTCBeam:
         state = self
         for at in range(0, len(rows), BLOCK):
             state = state._follow(rows[at : at + BLOCK])
-        said = frames.argmax(dim=1) != self.search.blank
+        said = rows.argmax(axis=1) != self.search.blank
         return replace(state, silence=silence_behind(said, self.silence))
 
     def beginning_at(self, frame: int) -> "CTCBeam":

@@ -57,14 +57,14 @@ class Search(Protocol):
         """
 
 
-def silence_behind(said: torch.Tensor, before: int) -> int:
+def silence_behind(said: np.ndarray, before: int) -> int:
     """Return the frames behind the last one that says something.
 
     Args:
         said: Whether each frame does (n,) bool.
         before: Frames of silence before them.
     """
-    at = said.nonzero()
+    at = np.flatnonzero(said)
     return len(said) - 1 - int(at[-1]) if len(at) else before + len(said)
 
 
@@ -147,9 +147,13 @@ def checked_log_probs(log_probs: Any, name: str = "log_probs") -> torch.Tensor:
         )
     if not log_probs.numel():
         return log_probs.detach().double()
+    log_probs = log_probs.detach().double()
+    with np.errstate(over="ignore"):  # of what are no log-probabilities
+        plain = np.exp(log_probs.cpu().numpy()).sum(axis=1)
+    if ((plain > 0) & (plain <= MOST)).all():  # NaN is not, nor what underflows
+        return log_probs
     if log_probs.isnan().any():
         raise ValueError(f"{name} has NaN: the model or its input is broken")
-    log_probs = log_probs.detach().double()
     sums = log_probs.logsumexp(1)
     wrong = ((sums > math.log(MOST)) | (sums == -math.inf)).nonzero()
     if len(wrong):
@@ -232,7 +236,7 @@ class GreedyCTC:
             self.score + values.sum().item(),
             self.frames + len(frames),
             last,
-            silence_behind(labels != self.blank, self.silence),
+            silence_behind(labels.cpu().numpy() != self.blank, self.silence),
         )
 
     def beginning_at(self, frame: int) -> "GreedyCTC":

@@ -243,7 +243,7 @@ class PrefixBeam:
             hypotheses = tuple(state._follow(row, pairs))
             state = replace(state, hypotheses=hypotheses, frames=state.frames + 1)
         said = tokens[:, 0] != self.blank
-        return replace(state, silence=silence_behind(said, self.silence))
+        return replace(state, silence=silence_behind(said.cpu().numpy(), self.silence))
 
     def beginning_at(self, frame: int) -> "PrefixBeam":
         """Return what is known before a frame, of nothing."""
