@@ -147,6 +147,7 @@ def test_draws_of_lists_without_what_is_said_are_pooled(held_out):
         (["--grid", "bosting=1"], "there are adapter, boosting"),
         (["--grid", "boosting=x"], "values are numbers"),
         (["--grid", "lookup=1"], "lookup=1: it needs a model with a phone head"),
+        (["--grid", "distance=1"], "distance=1: it needs a model with a phone head"),
         (["--grid", "adapter=1"], "it needs an adapter (--adapter_model_file)"),
         (["--without", "LISTS"], "the list of u0 has what is said there"),
         (["--adapter_model_file", "x"], "go together: give both"),

@@ -24,6 +24,17 @@ def test_values_of_a_grid_are_what_the_key_wants():
         techniques_of({"variants": 2.5}, Techniques())
 
 
+def test_a_technique_may_have_two_numbers_that_are_tuned():
+    from espnet_dynlook.recipe.held_out import techniques_of
+    from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
+
+    start = Techniques(lookup=PronunciationLookup(span=2))
+    found = techniques_of({"lookup": 2.0, "distance": 0.5}, start)
+    assert found.lookup == PronunciationLookup(weight=2.0, span=2, distance=0.5)
+    assert techniques_of({"lookup": 2.0}, start).lookup.distance == 0
+    assert techniques_of({"lookup": 0.0, "distance": 0.5}, start).lookup is None
+
+
 def test_lists_have_something_that_is_said(monkeypatch):
     from espnet_dynlook.recipe import tune_names
 
