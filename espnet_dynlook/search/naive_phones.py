@@ -161,40 +161,25 @@ def naive_share(
 def naive_near(
     rows: Rows,
     ways: Sequence[Way],
-    middles: Sequence[float],
+    spans: Sequence[tuple[int, int]],
     distance: float,
-    span: int,
     blank: int = 0,
-) -> dict[tuple[int, int, int], float]:
-    """Return what ``near_ways`` finds: the least lost by way, first word and end.
+) -> dict[tuple[int, int], float]:
+    """Return what ``near_ways`` finds: nats lost, by span and way.
 
     Args:
         rows: Of the phones.
         ways: Pronunciations.
-        middles: Of the words, in frames.
+        spans: First frames, and those after the last.
         distance: At most so many nats may be lost for each phone.
-        span: At most so many words are covered.
         blank: Index of the blank.
     """
-    found: dict[tuple[int, int, int], float] = {}
-    for number, way in enumerate(ways):
-        for end in range(1, len(rows) + 1):
-            lost, start = min(
-                (_lost(rows[start:end], way, blank), start) for start in range(end)
-            )
-            words = [n for n, middle in enumerate(middles) if start <= middle < end]
-            if lost <= distance * len(way) and 0 < len(words) <= span:
-                key = number, words[0], words[-1] + 1
-                found[key] = min(lost, found.get(key, math.inf))
+    found = {}
+    for number, (start, end) in enumerate(spans):
+        some = rows[start:end]
+        for which, way in enumerate(ways):
+            whole = [value(path, way, some, blank) for path in paths(way, len(some))]
+            lost = sum(map(max, some)) - max(whole, default=-math.inf)
+            if lost <= distance * len(way) + 1e-9:
+                found[number, which] = lost
     return found
-
-
-def _lost(rows: Rows, way: Way, blank: int) -> float:
-    """Return what the best path from a phone to a phone lacks to the best of all."""
-    whole = [
-        value(path, way, rows, blank)
-        for path in paths(way, len(rows))
-        if path[0] >= 0 and path[-1] >= 0
-    ]
-    lost = sum(map(max, rows)) - max(whole, default=-math.inf)
-    return 0.0 if lost < 1e-9 else lost

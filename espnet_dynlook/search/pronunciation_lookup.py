@@ -35,10 +35,10 @@ class PronunciationLookup:
     summed over CTC paths in the frames of the span. The sum of both, which is above 0,
     is its share of the score. The language model is not asked: it does not know names.
 
-    With ``distance`` above 0 what is near to an entry counts, too (``near_sounds``):
-    its phones may begin and end in any frames, and stand for the words whose middles
-    are there. For each nat that they lose to the best path, ``1 / distance`` phones
-    count as not matched: nothing is left where they lose ``distance`` nats a phone.
+    With ``distance`` above 0 what is near to an entry counts, too (``near_sounds``).
+    For each nat that its best path between the boundaries loses to the best of all,
+    ``1 / distance`` phones count as not matched: nothing is left of an entry that loses
+    ``distance`` nats a phone.
 
     A word is doubtful that is rare (``counts``), unknown (to a language model of words)
     or unsure (``confidence``). Words of entries never are, but for entries of weight 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from espnet_dynlook.search.near_sounds import near_ways
-from espnet_dynlook.search.phone_alignment import SaidWord, Way, align_words
+from espnet_dynlook.search.phone_alignment import Way, align_words
 from espnet_dynlook.search.spoken_units import SpokenUnits, Unit
 
 
@@ -80,43 +80,45 @@ class WordSounds:
         said = align_words(phone_log_probs, [unit.ways for unit in units], self.blank)
         if said is None:
             return []
-        heard = heard_phones(phone_log_probs, self.blank)
-        near = self._near(said, phone_log_probs) if self.distance else {}
-        found = []
+        words, frames = [], []  # what may be replaced, and where it was heard
         for a in range(len(units)):
             for b in range(a + 1, min(a + self.span, len(units)) + 1):
                 if not free[b - 1]:
                     break
-                if not any(doubtful[a:b]):
-                    continue
-                after = said[a - 1].end if a else 0
-                before = said[b].start if b < len(said) else len(phone_log_probs)
-                exact = {
-                    tuple(p for p, frame in heard if after <= frame < before),
-                    tuple(phone for word in said[a:b] for phone in word.way),
-                }
-                entries = near.get((a, b), {}) | {
-                    entry: Sound(way, len(way))
-                    for way in sorted(exact)
-                    for entry in self.sounds.get(way, ())
-                }
-                if entries:
-                    found.append((a, b, entries))
+                if any(doubtful[a:b]):
+                    after = said[a - 1].end if a else 0
+                    before = said[b].start if b < len(said) else len(phone_log_probs)
+                    words.append((a, b))
+                    frames.append((after, before))
+        near = self._near(phone_log_probs, frames) if self.distance else {}
+        heard = heard_phones(phone_log_probs, self.blank)
+        found = []
+        for number, ((a, b), (after, before)) in enumerate(
+            zip(words, frames, strict=True)
+        ):
+            exact = {
+                tuple(phone for phone, frame in heard if after <= frame < before),
+                tuple(phone for word in said[a:b] for phone in word.way),
+            }
+            entries = near.get(number, {}) | {
+                entry: Sound(way, len(way))
+                for way in sorted(exact)
+                for entry in self.sounds.get(way, ())
+            }
+            if entries:
+                found.append((a, b, entries))
         return found
 
     def _near(
-        self, said: Sequence[SaidWord], phone_log_probs: torch.Tensor
-    ) -> dict[tuple[int, int], dict[int, Sound]]:
-        """Return the entries that are near to what was heard, by span of units."""
+        self, phone_log_probs: torch.Tensor, frames: Sequence[tuple[int, int]]
+    ) -> dict[int, dict[int, Sound]]:
+        """Return the entries that are near to what was heard, by number of the span."""
         ways = list(self.sounds)
-        middles = [(word.start + word.end) / 2 for word in said]
-        found: dict[tuple[int, int], dict[int, Sound]] = {}
-        for one in near_ways(
-            phone_log_probs, ways, middles, self.distance, self.span, self.blank
-        ):
+        found: dict[int, dict[int, Sound]] = {}
+        for one in near_ways(phone_log_probs, ways, frames, self.distance, self.blank):
             way = ways[one.way]
             new = Sound(way, len(way) - one.lost / self.distance)
-            entries = found.setdefault((one.first, one.end), {})
+            entries = found.setdefault(one.span, {})
             for entry in self.sounds[way]:
                 if entry not in entries or new.matched > entries[entry].matched:
                     entries[entry] = new

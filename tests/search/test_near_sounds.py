@@ -13,11 +13,11 @@ from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 
 
 def as_mapping(found):
-    return {(one.way, one.first, one.end): one.lost for one in found}
+    return {(one.span, one.way): one.lost for one in found}
 
 
 def test_it_is_the_naive_one():
-    """Random posteriors, pronunciations and words; every path is looked at."""
+    """Random posteriors, pronunciations and spans; every path is looked at."""
     hits = none = 0
     for seed in range(60):
         draw = seeded(seed)
@@ -26,12 +26,11 @@ def test_it_is_the_naive_one():
             tuple(draw.choices([1, 2, 3], k=draw.randint(1, 3)))
             for _ in range(draw.randint(1, 4))
         ]
-        words = draw.randint(1, 3)
-        middles = sorted(draw.uniform(0, len(rows)) for _ in range(words))
-        distance, span = draw.choice([0.0, 0.5, 1.0, 3.0]), draw.randint(1, 3)
-        found = near_ways(rows, ways, middles, distance, span)
-        assert [(o.way, o.first, o.end) for o in found] == sorted(as_mapping(found))
-        expected = naive_near(rows.tolist(), ways, middles, distance, span)
+        edges = [sorted(draw.choices(range(len(rows) + 1), k=2)) for _ in range(3)]
+        spans, distance = [tuple(pair) for pair in edges], draw.choice([0, 0.5, 1, 3])
+        found = near_ways(rows, ways, spans, distance)
+        assert [(o.span, o.way) for o in found] == sorted(as_mapping(found))
+        expected = naive_near(rows.tolist(), ways, spans, distance)
         assert as_mapping(found) == pytest.approx(expected, abs=1e-5)
         hits += len(found)
         none += not found
@@ -40,31 +39,32 @@ def test_it_is_the_naive_one():
 
 def test_what_is_heard_exactly_loses_nothing():
     rows = phones("call kathleen now", sure=0.6)
+    frames = len(phones("call")), len(phones("call kathleen"))
     ways = [numbers("K AE TH L IY N"), numbers("K AO L"), numbers("B AA B")]
-    frames = len(rows)
-    middles = [frames * part for part in (0.1, 0.5, 0.9)]
-    found = as_mapping(near_ways(rows, ways, middles, 0.0, 2))
-    assert found == {(0, 1, 2): 0.0, (1, 0, 1): 0.0}
+    spans = [(0, frames[0]), frames, (0, frames[1])]
+    assert as_mapping(near_ways(rows, ways, spans, 0.0)) == {(0, 1): 0.0, (1, 0): 0.0}
 
 
 def test_a_longer_list_changes_nothing_for_an_entry():
     draw = seeded(1)
     rows = random_rows(draw, 30, 40, 2.0)
     ways = [tuple(draw.choices(range(1, 40), k=4)) for _ in range(200)]
-    middles = [4.0, 9.5, 15.0, 22.0]
-    alone = {}
-    for number, way in enumerate(ways):
-        for one in near_ways(rows, [way], middles, 2.0, 3):
-            alone[number, one.first, one.end] = one.lost
-    assert len(alone) > 20
-    assert as_mapping(near_ways(rows, ways, middles, 2.0, 3)) == alone
+    spans = [(0, 12), (5, 16), (0, 30)]
+    alone = {
+        (one.span, number): one.lost
+        for number, way in enumerate(ways)
+        for one in near_ways(rows, [way], spans, 12.0)
+    }
+    assert 20 < len(alone) < 500
+    assert as_mapping(near_ways(rows, ways, spans, 12.0)) == alone
 
 
 def test_nothing_gives_nothing():
     rows = phones("call bob")
-    assert near_ways(rows[:0], [(1,)], [0.0], 1.0, 1) == []
-    assert near_ways(rows, [], [0.0], 1.0, 1) == []
-    assert near_ways(rows, [(1,)], [], 1.0, 1) == []
+    assert near_ways(rows[:0], [(1,)], [(0, 0)], 1.0) == []
+    assert near_ways(rows, [], [(0, 1)], 1.0) == []
+    assert near_ways(rows, [(1,)], [], 1.0) == []
+    assert near_ways(rows, [(1,)], [(2, 2)], 1.0) == []
 
 
 def misheard(lost):
@@ -80,7 +80,7 @@ def misheard(lost):
 def catalog(*phrases):
     """Return a catalog; "qathleen" is no word that sounds like any."""
     made = known(phrases)
-    made.pronouncer._lexicon["qathleen"] = (("K",),)
+    made.pronouncer._lexicon["qathleen"] = (("K", "AE", "T", "L", "AY", "N"),)
     return made
 
 
