@@ -56,7 +56,8 @@ def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float
     """Return the values to try of what this model can have.
 
     Args:
-        given: ``name=value,value`` in place of the usual values.
+        given: ``name=value,value`` in place of the usual values; these come first, in
+            this order.
         trained: Model with an adapter, a phone head, or neither.
         lm: N-gram of words, or None.
 
@@ -91,7 +92,9 @@ def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float
                 weight_of(name, value)
             except ValueError as error:
                 raise config.ConfigError(f"--grid {argument}: {error}") from None
-    return {name: values for name, values in grid.items() if name not in missing}
+    first = [argument.partition("=")[0] for argument in given]
+    order = dict.fromkeys([*first, *grid])
+    return {name: grid[name] for name in order if name not in missing}
 
 
 def report(choice: Choice, base: Outcome, limits: Limits) -> str:
@@ -153,7 +156,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add_model_options(parser)
     add("--techniques", help="YAML file of keys that are not tuned")
-    add("--grid", action="append", default=[], help="name=value,value: values to try")
+    add(
+        "--grid",
+        action="append",
+        default=[],
+        help="name=value,value: values to try; tuned in the order given",
+    )
     add("--rounds", type=int, default=2, help="through all weights, at most")
     add("--max_u_wer", type=float, default=Limits.u_wer, help="points above no names")
     add("--max_false_insertions", type=float, default=Limits.false_insertions)

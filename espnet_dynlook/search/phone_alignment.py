@@ -153,6 +153,11 @@ def _viterbi(rows, phones, starts, ends, blank):
     return path
 
 
+#: Nats. What is lost to underflow among probabilities that sum to 1 is at most 1e-308
+#: of all there is, which is nothing beside a sequence that is likelier than this.
+LEAST = -600.0
+
+
 def ctc_scores(
     log_probs: torch.Tensor, labels: Sequence[Sequence[int]], blank: int = 0
 ) -> list[float]:
@@ -167,20 +172,91 @@ def ctc_scores(
         One a sequence, in nats; -inf where there are too few frames for it.
     """
     frames = len(log_probs)
-    fit = [n for n, one in enumerate(labels) if frames_needed(one) <= frames]
-    found = [-math.inf] * len(labels)
     if frames == 0:
         return [0.0 if not one else -math.inf for one in labels]
+    found = [-math.inf] * len(labels)
+    fit = [n for n, one in enumerate(labels) if frames_needed(one) <= frames]
+    rows = log_probs.detach().double().cpu()
     if fit:
-        rows = log_probs.detach().double().cpu()
-        loss = torch.nn.functional.ctc_loss(
-            rows[:, None].expand(-1, len(fit), -1).contiguous(),
-            torch.tensor([label for n in fit for label in labels[n]], dtype=torch.long),
-            torch.full((len(fit),), frames),
-            torch.tensor([len(labels[n]) for n in fit]),
-            blank=blank,
-            reduction="none",
+        values = _forward(
+            np.exp(rows.numpy()),
+            np.array([label for n in fit for label in labels[n]], dtype=np.int64),
+            np.cumsum([0] + [len(labels[n]) for n in fit]),
+            blank,
         )
-        for n, value in zip(fit, loss.tolist(), strict=True):
-            found[n] = -value
+        for n, value in zip(fit, values.tolist(), strict=True):
+            found[n] = value
+    rest = [n for n in fit if not found[n] >= LEAST]
+    for n, value in zip(
+        rest, _exact(rows, [labels[n] for n in rest], blank), strict=True
+    ):
+        found[n] = value
     return found
+
+
+@compiled
+def _forward(probs, labels, starts, blank):
+    """Return log P of label sequences, with probabilities and not with logarithms.
+
+    Args:
+        probs: Probabilities (T, V).
+        labels: Of all sequences, one behind another.
+        starts: Where each begins in them, and where the last one ends.
+        blank: Index of the blank.
+    """
+    found = np.empty(len(starts) - 1)
+    for n in range(len(found)):
+        base, size = starts[n], starts[n + 1] - starts[n]
+        states = 2 * size + 1  # labels, with blanks around them
+        mass = np.zeros(states)
+        mass[0] = 1.0  # before the first frame
+        total = 0.0
+        for t in range(len(probs)):
+            # States that can have been reached, and from which the end can be.
+            first, beyond = (
+                max(0, states - 2 * (len(probs) - t)),
+                min(2 * t + 2, states),
+            )
+            row, whole = probs[t], 0.0
+            silent = row[blank]
+            for state in range(beyond - 1, first - 1, -1):
+                own = mass[state]
+                if state > 0:
+                    own += mass[state - 1]
+                if state % 2 == 0:
+                    own *= silent
+                else:
+                    label = labels[base + state // 2]
+                    if state > 2 and label != labels[base + state // 2 - 1]:
+                        own += mass[state - 2]
+                    own *= row[label]
+                mass[state] = own
+                whole += own
+            if whole == 0.0:
+                total = -np.inf
+                break
+            total += np.log(whole)
+            for state in range(first, beyond):
+                mass[state] /= whole
+        last = mass[states - 1]
+        if size:
+            last += mass[states - 2]
+        found[n] = total + np.log(last) if last > 0.0 else -np.inf
+    return found
+
+
+def _exact(
+    rows: torch.Tensor, labels: Sequence[Sequence[int]], blank: int
+) -> list[float]:
+    """Return log P of label sequences that have enough frames, with logarithms."""
+    if not labels:
+        return []
+    loss = torch.nn.functional.ctc_loss(
+        rows[:, None].expand(-1, len(labels), -1).contiguous(),
+        torch.tensor([label for one in labels for label in one], dtype=torch.long),
+        torch.full((len(labels),), len(rows)),
+        torch.tensor([len(one) for one in labels]),
+        blank=blank,
+        reduction="none",
+    )
+    return [-value for value in loss.tolist()]

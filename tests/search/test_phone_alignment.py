@@ -6,7 +6,7 @@ import pytest
 import torch
 from ctc_beam_cases import random_rows, seeded
 
-from espnet_dynlook.search.alignment import align
+from espnet_dynlook.search.alignment import align, frames_needed
 from espnet_dynlook.search.naive_phones import (
     naive_alignment,
     naive_ctc_score,
@@ -46,6 +46,29 @@ def test_scores_of_nothing():
     rows = torch.zeros(0, 4)
     assert ctc_scores(rows, [(), (1,)]) == [0.0, -math.inf]
     assert ctc_scores(torch.zeros(3, 4).log_softmax(1), []) == []
+
+
+def test_scores_are_those_of_the_log_domain_however_small():
+    """Long and improbable texts, labels that are impossible, repeated ones."""
+    draw = seeded(5)
+    for frames, sharp in ((5, 1.0), (60, 3.0), (150, 30.0), (400, 5.0)):
+        rows = random_rows(draw, frames, 12, sharp)
+        rows[draw.randrange(frames), 3] = -math.inf
+        rows[0, 4] = -800.0
+        some = [
+            tuple(draw.choices(range(1, 12), k=draw.randint(0, frames // 2)))
+            for _ in range(20)
+        ] + [(3,) * (frames // 2), (4,) * (frames // 3)]
+        fit = [one for one in some if frames_needed(one) <= frames]
+        expected = torch.nn.functional.ctc_loss(
+            rows.double()[:, None].expand(-1, len(fit), -1),
+            torch.tensor([label for one in fit for label in one], dtype=torch.long),
+            torch.full((len(fit),), frames),
+            torch.tensor([len(one) for one in fit]),
+            reduction="none",
+        )
+        found = ctc_scores(rows, fit)
+        assert found == pytest.approx((-expected).tolist(), rel=1e-9, abs=1e-9)
 
 
 def test_an_alignment_is_the_best_path_of_all_pronunciations():

@@ -19,6 +19,8 @@ def test_values_of_a_grid_are_what_the_key_wants():
             grid_of([f"variants=2,{value}"], Plain, None)
     assert grid_of(["variants=2,4"], Plain, None)["variants"] == [2, 4]
     assert grid_of(["boosting=2.5"], Plain, None)["boosting"] == [2.5]
+    # Weights are tuned in the order given.
+    assert list(grid_of(["variants=2"], Plain, None)) == ["variants", "boosting"]
     assert techniques_of({"variants": 2.0}, Techniques()).variants.number == 2
     with pytest.raises(ValueError, match=r"variants=2.5: number of variants is a who"):
         techniques_of({"variants": 2.5}, Techniques())
