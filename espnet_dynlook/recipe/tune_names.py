@@ -211,7 +211,8 @@ def tune(args: argparse.Namespace) -> str:
         grid = grid_of(args.grid, held_out.trained, held_out.lm)
         limits = Limits(args.max_u_wer, args.max_false_insertions)
         base = held_out(dict.fromkeys(grid, 0.0))
-        choice = choose(grid, held_out, base, limits, args.rounds)
+        parts = {n: t.technique for n, t in TUNED.items() if n != t.technique}
+        choice = choose(grid, held_out, base, limits, args.rounds, parts)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise config.ConfigError(str(error)) from error
     page = report(choice, base, limits)

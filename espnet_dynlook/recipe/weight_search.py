@@ -1,5 +1,6 @@
 """Choose weights one after the other, on data that are held out of training."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ def choose(
     base: Outcome,
     limits: Limits,
     rounds: int = 2,
+    parts: Mapping[str, str] | None = None,
 ) -> Choice:
     """Find weights with the largest F1 within limits, one weight at a time.
 
@@ -95,12 +97,15 @@ def choose(
         base: Outcome without names.
         limits: What a setting may cost.
         rounds: At most so many.
+        parts: Numbers that do nothing without another one, by its name: both are tried
+            together, with all their pairs.
 
     Raises:
         ValueError: ``rounds`` is less than 1.
     """
     if rounds < 1:
         raise ValueError(f"rounds={rounds} must be 1 or more")
+    parts = {p: w for p, w in (parts or {}).items() if p in grid and w in grid}
     known: dict[tuple[float, ...], Trial] = {}
 
     def trial(setting: Setting) -> Trial:
@@ -115,16 +120,23 @@ def choose(
     best = trial(dict.fromkeys(grid, 0.0))
     for _ in range(rounds):
         before = best.setting
-        for name, values in grid.items():
+        for name in grid:
+            if name in parts:
+                continue
+            more = [part for part, whole in parts.items() if whole == name]
             tried = [
-                trial({**best.setting, name: value}) for value in sorted({0.0, *values})
+                trial({**best.setting, **dict(zip([name, *more], some, strict=True))})
+                for some in itertools.product(
+                    *(sorted({0.0, *grid[one]}) for one in (name, *more))
+                )
+                if some[0] or not any(some)
             ]
             best = max((one for one in [best, *tried] if one.allowed), key=_rank(name))
         if best.setting == before:
             break
     changed = {}
     for name, values in grid.items():
-        if best.setting[name]:
+        if best.setting[name] or (name in parts and not best.setting[parts[name]]):
             continue
         others = [trial({**best.setting, name: value}) for value in values if value]
         if others:

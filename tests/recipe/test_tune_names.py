@@ -45,6 +45,29 @@ def test_weights_that_need_each_other_are_found_in_a_second_round():
     assert found.best.setting == {"one": 1.0, "two": 1.0}
 
 
+def test_a_number_of_a_technique_is_tried_together_with_its_weight():
+    """The weight by itself is too much, and the number by itself does nothing."""
+    seen = []
+
+    def evaluate(setting):
+        seen.append((setting["lookup"], setting["distance"]))
+        lookup, distance = seen[-1]
+        return outcome(0.4 + 0.1 * lookup, 10.0, 0.5 if distance else 1.5)
+
+    for grid in (
+        {"distance": [0.5], "lookup": [1.0, 2.0]},
+        {"lookup": [1.0, 2.0], "distance": [0.5]},
+    ):
+        limits, parts = Limits(), {"distance": "lookup", "floor": "boosting"}
+        found = choose(grid, evaluate, BASE, limits, parts=parts)
+        assert found.best.setting == {"lookup": 2.0, "distance": 0.5}
+        assert found.changed == {}
+        assert (0.0, 0.5) not in seen
+    found = choose(grid, lambda setting: outcome(0.3), BASE, Limits(), parts=parts)
+    assert found.best.setting == {"lookup": 0.0, "distance": 0.0}
+    assert list(found.changed) == ["lookup"]
+
+
 def test_what_does_nothing_is_off_and_named():
     def evaluate(setting):
         texts = ("a", "c") if setting["lookup"] > 1 else ("a", "b")
