@@ -36,12 +36,12 @@ def lm(tmp_path_factory):
     return NgramLM(write_arpa(path, WORDS, seeded(0)), 0.3, unknown=-3.0)
 
 
-def decoder(lm=None, weight=1.0, variants=2, **options):
+def decoder(lm=None, weight=1.0, variants=2, lookup=None, **options):
     techniques = Techniques(
         Boosting(weight),
         None if lm is None else UnigramBoost(3.0),
         PhoneticRescoring(),
-        PronunciationLookup(),
+        lookup or PronunciationLookup(),
         GraphemeVariants(variants),
     )
     return BiasedDecoder(LETTERS, 20, lm, techniques, **options)
@@ -164,12 +164,13 @@ def test_neighbouring_words_are_not_swallowed(weight):
     assert found[0].text == "i saw kathleen off again"
 
 
-@pytest.fixture(scope="module")
-def many():
-    """Return a decoder and 10,000 names."""
+@pytest.fixture(scope="module", params=[0.0, 0.67])
+def many(request):
+    """Return a decoder and 10,000 names, which may be nearly heard."""
     catalog = listed(random_names(10_000))
     assert len(catalog) == 10_000
-    return decoder(variants=1), catalog
+    lookup = PronunciationLookup(weight=3.0, distance=request.param)
+    return decoder(variants=1, lookup=lookup), catalog
 
 
 def without_speech(kind, size, draw):
