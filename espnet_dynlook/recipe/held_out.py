@@ -21,13 +21,8 @@ from espnet_dynlook.metrics.biasing import (
 from espnet_dynlook.model.adapted import AdaptedModel
 from espnet_dynlook.recipe.weight_search import Outcome, Setting
 from espnet_dynlook.search.biased_decoder import BiasedDecoder
-from espnet_dynlook.search.boosting import Boosting
-from espnet_dynlook.search.grapheme_variants import GraphemeVariants
 from espnet_dynlook.search.ngram import NgramLM, load_ngram
-from espnet_dynlook.search.phonetic_rescoring import PhoneticRescoring
-from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
-from espnet_dynlook.search.techniques import Techniques
-from espnet_dynlook.search.unigram_boost import UnigramBoost
+from espnet_dynlook.search.techniques import CLASSES, Techniques
 from espnet_dynlook.task import DynlookASRTask
 from espnet_dynlook.training.adapter import load_adapter
 
@@ -49,21 +44,14 @@ class Tuned:
     values: tuple[float, ...]
 
 
-CLASSES: dict[str, Any] = {
-    "boosting": Boosting,
-    "unigram": UnigramBoost,
-    "variants": GraphemeVariants,
-    "rescoring": PhoneticRescoring,
-    "lookup": PronunciationLookup,
-}
 #: Those with the name of their technique switch it on.
 TUNED = {
     "boosting": Tuned("boosting", "weight", (0.25, 0.5, 0.75, 1.0, 1.5)),
     "unigram": Tuned("unigram", "gamma", (2.0, 5.0, 8.0, 11.0)),
     "variants": Tuned("variants", "number", (2, 4, 8)),
     "rescoring": Tuned("rescoring", "weight", (0.1, 0.3, 0.6)),
-    "lookup": Tuned("lookup", "weight", (0.5, 1.0, 2.0)),
-    "distance": Tuned("lookup", "distance", (0.25, 0.5, 1.0)),
+    "lookup": Tuned("lookup", "weight", (1.0, 2.0, 4.0)),
+    "distance": Tuned("lookup", "distance", (0.5, 1.0)),
 }
 Posteriors = tuple[torch.Tensor, torch.Tensor | None]
 

@@ -29,7 +29,6 @@ import yaml
 from espnet_dynlook import config
 from espnet_dynlook.recipe.held_out import (
     ADAPTER,
-    CLASSES,
     TUNED,
     HeldOut,
     add_model_options,
@@ -46,7 +45,7 @@ from espnet_dynlook.recipe.weight_search import (
     choose,
 )
 from espnet_dynlook.recipe.whole_files import write_atomic
-from espnet_dynlook.search.techniques import Techniques
+from espnet_dynlook.search.techniques import CLASSES, Techniques
 from espnet_dynlook.training.loading import CheckpointMismatch
 
 SCALES = [0.5, 1.0, 1.5, 2.0]

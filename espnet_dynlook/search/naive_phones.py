@@ -165,7 +165,7 @@ def naive_near(
     distance: float,
     blank: int = 0,
 ) -> dict[tuple[int, int], float]:
-    """Return what ``near_ways`` finds: nats lost, by span and way.
+    """Return what ``NearWays`` finds: nats lost, by span and way.
 
     Args:
         rows: Of the phones.

@@ -30,48 +30,57 @@ class Near:
     lost: float
 
 
-def near_ways(
-    log_probs: torch.Tensor,
-    ways: Sequence[Way],
-    spans: Sequence[tuple[int, int]],
-    distance: float,
-    blank: int = 0,
-) -> list[Near]:
-    """Find pronunciations that are near to what was heard.
+class NearWays:
+    """Finds pronunciations of a list that are near to what was heard.
 
     Args:
-        log_probs: Of the phones (T, P).
         ways: Pronunciations, none of them empty.
-        spans: First frames, and those after the last, of the words of a hypothesis.
-        distance: At most so many nats may be lost for each phone.
         blank: Index of the blank.
-
-    Returns:
-        Where the best CTC path of a pronunciation, in all frames of a span, loses no
-        more than that to the best path of all: in the order of the spans, then of the
-        ways.
     """
-    if not len(log_probs) or not ways or not spans:
-        return []
-    rows = log_probs.detach().cpu().numpy().astype(np.float64)
-    # A path on its own gives -inf - -inf nowhere: the best label is never impossible.
-    lost = rows - rows.max(axis=1, keepdims=True)
-    starts = np.cumsum([0] + [len(way) for way in ways])
-    phones = np.array([phone for way in ways for phone in way], dtype=np.int64)
-    limits = -distance * np.diff(starts) - 1e-9
-    found = []
-    for number, (begin, end) in enumerate(spans):
-        if begin >= end:
-            continue
-        some = lost[begin:end]
-        # No path of a way is better than its phones, each in its best frame.
-        bound = np.add.reduceat(some.max(axis=0)[phones], starts[:-1])
-        chosen = np.flatnonzero(bound >= limits)
-        values = _paths(some, phones, starts, limits, chosen, blank)
-        kept = values >= limits[chosen]
-        for way, value in zip(chosen[kept].tolist(), values[kept], strict=True):
-            found.append(Near(number, way, max(-float(value), 0.0)))
-    return found
+
+    def __init__(self, ways: Sequence[Way], blank: int = 0):
+        self._starts = np.cumsum([0] + [len(way) for way in ways])
+        self._phones = np.array([p for way in ways for p in way], dtype=np.int64)
+        self._blank = blank
+
+    def __call__(
+        self,
+        log_probs: torch.Tensor,
+        spans: Sequence[tuple[int, int]],
+        distance: float,
+    ) -> list[Near]:
+        """Return what is near.
+
+        Args:
+            log_probs: Of the phones (T, P).
+            spans: First frames, and those after the last, of the words of a hypothesis.
+            distance: At most so many nats may be lost for each phone.
+
+        Returns:
+            Where the best CTC path of a pronunciation, in all frames of a span, loses
+            no more than that to the best path of all: in the order of the spans, then
+            of the ways.
+        """
+        starts, phones = self._starts, self._phones
+        if not len(log_probs) or not len(phones):
+            return []
+        rows = log_probs.detach().cpu().numpy().astype(np.float64)
+        # A path alone gives -inf - -inf nowhere: the best label is never impossible.
+        lost = rows - rows.max(axis=1, keepdims=True)
+        limits = -distance * np.diff(starts) - 1e-9
+        found = []
+        for number, (begin, end) in enumerate(spans):
+            if begin >= end:
+                continue
+            some = lost[begin:end]
+            # No path of a way is better than its phones, each in its best frame.
+            bound = np.add.reduceat(some.max(axis=0)[phones], starts[:-1])
+            chosen = np.flatnonzero(bound >= limits)
+            values = _paths(some, phones, starts, limits, chosen, self._blank)
+            kept = values >= limits[chosen]
+            for way, value in zip(chosen[kept].tolist(), values[kept], strict=True):
+                found.append(Near(number, way, max(-float(value), 0.0)))
+        return found
 
 
 @compiled

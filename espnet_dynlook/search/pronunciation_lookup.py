@@ -239,13 +239,17 @@ class Lookup:
         scores = ctc_scores(log_probs[begin:stop], paths, self.blank)
         if scores[0] == -math.inf:
             return None
+        known = {
+            entry: self._language(self.units.catalog.entries[entry].words)
+            for entry in entries
+        }
         # Of entries that sound the same a rule says which; then the largest share.
         best: dict[Sound, tuple[tuple[float, float, float, int], Replacement]] = {}
         for path, entry, score in zip(paths, owners, scores, strict=True):
             if entry < 0 or score == -math.inf:
                 continue
             written, sound = self.units.catalog.entries[entry], entries[entry]
-            rule = (written.weight, score, self._language(written.words), -entry)
+            rule = (written.weight, score, known[entry], -entry)
             if sound not in best or rule > best[sound][0]:
                 gain = self.options.weight * written.weight * sound.matched
                 share = gain + score - scores[0]

@@ -47,17 +47,17 @@ class Techniques:
             raise ValueError(
                 f"techniques={keys!r} is no mapping, such as boosting: {{}}"
             )
-        unknown = [str(key) for key in keys if key not in _CLASSES]
+        unknown = [str(key) for key in keys if key not in CLASSES]
         if unknown:
             raise ValueError(
                 f"no technique is called {', '.join(unknown)}; there are "
-                f"{', '.join(_CLASSES)}"
+                f"{', '.join(CLASSES)}"
             )
         return cls(**{name: _made(name, value) for name, value in keys.items()})
 
 
-#: What each technique is made of.
-_CLASSES: dict[str, Any] = {
+#: What each technique is made of, by its name.
+CLASSES: dict[str, Any] = {
     "boosting": Boosting,
     "unigram": UnigramBoost,
     "rescoring": PhoneticRescoring,
@@ -75,13 +75,13 @@ def _made(name: str, value: Any) -> Any:
         raise ValueError(
             f"{name}={value!r}: write null (off), true, or keys such as weight: 1.0"
         )
-    known = [field.name for field in dataclasses.fields(_CLASSES[name])]
+    known = [field.name for field in dataclasses.fields(CLASSES[name])]
     unknown = [str(key) for key in value if key not in known]
     if unknown:
         raise ValueError(
             f"{name} has no key {', '.join(unknown)}; it has {', '.join(known)}"
         )
     try:
-        return _CLASSES[name](**value)
+        return CLASSES[name](**value)
     except TypeError as error:  # such as a text where a number should be
         raise ValueError(f"{name}: {dict(value)}: {error}") from None

@@ -1,11 +1,12 @@
 """Which words of a hypothesis sound like entries of a list."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from espnet_dynlook.search.near_sounds import near_ways
+from espnet_dynlook.search.near_sounds import NearWays
 from espnet_dynlook.search.phone_alignment import Way, align_words
 from espnet_dynlook.search.spoken_units import SpokenUnits, Unit
 
@@ -37,18 +38,22 @@ class WordSounds:
     def __init__(self, units: SpokenUnits, span: int, distance: float, blank: int = 0):
         self.units, self.span, self.distance = units, span, distance
         self.blank = blank
-        self._sounds: dict[Way, list[int]] | None = None
 
-    @property
+    @functools.cached_property
     def sounds(self) -> dict[Way, list[int]]:
         """Entries of a weight above 0 by each of their pronunciations."""
-        if self._sounds is None:
-            self._sounds = {}
-            self.units.catalog.all_pronunciations()  # at once: much faster
-            for number in filter(self._counts, range(len(self.units.catalog))):
-                for way in self.units.entry(number):
-                    self._sounds.setdefault(way, []).append(number)
-        return self._sounds
+        found: dict[Way, list[int]] = {}
+        self.units.catalog.all_pronunciations()  # at once: much faster
+        for number in filter(self._counts, range(len(self.units.catalog))):
+            for way in self.units.entry(number):
+                found.setdefault(way, []).append(number)
+        return found
+
+    @functools.cached_property
+    def _ways(self) -> tuple[list[Way], NearWays]:
+        """The pronunciations, and what finds those that are near."""
+        ways = list(self.sounds)
+        return ways, NearWays(ways, self.blank)
 
     def _counts(self, entry: int) -> bool:
         """Tell whether an entry takes part."""
@@ -113,9 +118,9 @@ class WordSounds:
         self, phone_log_probs: torch.Tensor, frames: Sequence[tuple[int, int]]
     ) -> dict[int, dict[int, Sound]]:
         """Return the entries that are near to what was heard, by number of the span."""
-        ways = list(self.sounds)
+        ways, near_ways = self._ways
         found: dict[int, dict[int, Sound]] = {}
-        for one in near_ways(phone_log_probs, ways, frames, self.distance, self.blank):
+        for one in near_ways(phone_log_probs, frames, self.distance):
             way = ways[one.way]
             new = Sound(way, len(way) - one.lost / self.distance)
             entries = found.setdefault(one.span, {})

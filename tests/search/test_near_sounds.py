@@ -8,7 +8,7 @@ from phone_cases import known, numbers, phones
 from test_pronunciation_lookup import decode
 
 from espnet_dynlook.search.naive_phones import naive_near
-from espnet_dynlook.search.near_sounds import near_ways
+from espnet_dynlook.search.near_sounds import NearWays
 from espnet_dynlook.search.pronunciation_lookup import PronunciationLookup
 
 
@@ -28,7 +28,7 @@ def test_it_is_the_naive_one():
         ]
         edges = [sorted(draw.choices(range(len(rows) + 1), k=2)) for _ in range(3)]
         spans, distance = [tuple(pair) for pair in edges], draw.choice([0, 0.5, 1, 3])
-        found = near_ways(rows, ways, spans, distance)
+        found = NearWays(ways)(rows, spans, distance)
         assert [(o.span, o.way) for o in found] == sorted(as_mapping(found))
         expected = naive_near(rows.tolist(), ways, spans, distance)
         assert as_mapping(found) == pytest.approx(expected, abs=1e-5)
@@ -42,7 +42,7 @@ def test_what_is_heard_exactly_loses_nothing():
     frames = len(phones("call")), len(phones("call kathleen"))
     ways = [numbers("K AE TH L IY N"), numbers("K AO L"), numbers("B AA B")]
     spans = [(0, frames[0]), frames, (0, frames[1])]
-    assert as_mapping(near_ways(rows, ways, spans, 0.0)) == {(0, 1): 0.0, (1, 0): 0.0}
+    assert as_mapping(NearWays(ways)(rows, spans, 0.0)) == {(0, 1): 0.0, (1, 0): 0.0}
 
 
 def test_a_longer_list_changes_nothing_for_an_entry():
@@ -53,18 +53,18 @@ def test_a_longer_list_changes_nothing_for_an_entry():
     alone = {
         (one.span, number): one.lost
         for number, way in enumerate(ways)
-        for one in near_ways(rows, [way], spans, 12.0)
+        for one in NearWays([way])(rows, spans, 12.0)
     }
     assert 20 < len(alone) < 500
-    assert as_mapping(near_ways(rows, ways, spans, 12.0)) == alone
+    assert as_mapping(NearWays(ways)(rows, spans, 12.0)) == alone
 
 
 def test_nothing_gives_nothing():
     rows = phones("call bob")
-    assert near_ways(rows[:0], [(1,)], [(0, 0)], 1.0) == []
-    assert near_ways(rows, [], [(0, 1)], 1.0) == []
-    assert near_ways(rows, [(1,)], [], 1.0) == []
-    assert near_ways(rows, [(1,)], [(2, 2)], 1.0) == []
+    assert NearWays([(1,)])(rows[:0], [(0, 0)], 1.0) == []
+    assert NearWays([])(rows, [(0, 1)], 1.0) == []
+    assert NearWays([(1,)])(rows, [], 1.0) == []
+    assert NearWays([(1,)])(rows, [(2, 2)], 1.0) == []
 
 
 def misheard(lost):
