@@ -14,6 +14,7 @@ import torch
 from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import check_base, unknown_base
+from espnet_dynlook.biasing.near import Near
 
 
 class CatalogEncoder(torch.nn.Module):
@@ -58,6 +59,12 @@ class ContextualAdapter(torch.nn.Module):
     were said up to it. The output projection starts at zero: a new adapter changes
     nothing. Frames depend on those before them alone, through ``memory``: any frames of
     a stream may be given, one after another.
+
+    With a margin, frames attend only to beginnings that the base has near its best
+    path, and the nearer the more: a score has ``a d' + b d`` too, where ``d'`` and
+    ``d`` are the beginning's distances without the frame and with it, and a, b are
+    learned. ``d'`` says how well what was said fits the name until here, as the tree
+    of a pointer generator (TCPGen, Sun et al., arXiv 2109.00627) does by yes and no.
 
     What several names begin with has one column of attention, and so has a name that
     is listed twice; other segmentations of a name are further beginnings.
@@ -123,6 +130,8 @@ class ContextualAdapter(torch.nn.Module):
         self.key = torch.nn.Linear(size + attention_size, attention_size)
         self.value = torch.nn.Linear(size + attention_size, attention_size, bias=False)
         self.no_bias = torch.nn.Parameter(torch.randn(attention_size) * 0.1)
+        if margin is not None:
+            self.nearness = torch.nn.Parameter(torch.full((2,), 0.1))
         self.dropout = torch.nn.Dropout(dropout)
         self.output = torch.nn.Linear(attention_size, size, bias=False)
         torch.nn.init.zeros_(self.output.weight)
@@ -229,7 +238,7 @@ class ContextualAdapter(torch.nn.Module):
         hs: Sequence[torch.Tensor],
         catalog: EncodedCatalog,
         scale: float = 1.0,
-        near: torch.Tensor | None = None,
+        near: Near | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the bias of whole utterances, and where their frames attend.
 
@@ -237,8 +246,8 @@ class ContextualAdapter(torch.nn.Module):
             hs: As for ``listen``.
             catalog: From ``encode``.
             scale: What the bias is multiplied by.
-            near: Which beginnings each frame may attend to (B, n, M) bool, as from
-                ``reach.reached``; None: all.
+            near: Which beginnings each frame may attend to, from ``reach.reached``;
+                None: all, of an adapter without a margin.
 
         Returns:
             The bias (B, n, D); the attention of each head (B, H, n, M + 1) on
@@ -256,7 +265,7 @@ class ContextualAdapter(torch.nn.Module):
         query: torch.Tensor,
         catalog: EncodedCatalog,
         scale: float = 1.0,
-        near: torch.Tensor | None = None,
+        near: Near | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what ``forward`` does, of the frames of a query (B, n, A).
 
@@ -275,12 +284,9 @@ class ContextualAdapter(torch.nn.Module):
                 batch, self.heads, frames, 1
             )
         keys, values, opened = catalog.keys, catalog.values, catalog.open
-        columns = None
         if near is not None:  # most of a long list is near in no frame at all
-            [columns] = near.any(dim=1).any(dim=0).nonzero(as_tuple=True)
-            keys, values = keys[:, columns], values[:, columns]
-            near = near[..., columns]
-            opened = None if opened is None else opened[:, columns]
+            keys, values = keys[:, near.columns], values[:, near.columns]
+            opened = None if opened is None else opened[:, near.columns]
         shared = keys.size(0) == 1
         if shared:  # one list: the frames of all utterances are rows of one product
             query = query.reshape(1, batch * frames, -1)
@@ -297,8 +303,9 @@ class ContextualAdapter(torch.nn.Module):
             closed = torch.nn.functional.pad(closed, (1, 0), value=False)
             scores = scores.masked_fill(closed, float("-inf"))
         if near is not None:
-            closed = torch.nn.functional.pad(~near, (1, 0), value=False)
-            scores = scores.masked_fill(closed[:, None], float("-inf"))
+            nearer = (near.distances * self.nearness).sum(dim=-1)
+            nearer = nearer.masked_fill(~near.open, float("-inf"))
+            scores = scores + torch.nn.functional.pad(nearer, (1, 0))[:, None]
         attention = scores.softmax(dim=-1)  # (B, H, n, M + 1)
         weights = attention[..., 1:].to(v.dtype)  # the value of <no-bias> is zero
         if shared:
@@ -307,9 +314,9 @@ class ContextualAdapter(torch.nn.Module):
         else:
             context = weights @ v
         bias = self.output(context.transpose(1, 2).flatten(2))
-        if columns is not None:
+        if near is not None:
             shape = (*attention.shape[:3], 1 + catalog.keys.size(1))
-            places = torch.nn.functional.pad(1 + columns, (1, 0))  # <no-bias> is first
+            places = torch.nn.functional.pad(1 + near.columns, (1, 0))
             attention = attention.new_zeros(shape).index_copy(3, places, attention)
         return bias * scale, attention
 

@@ -11,6 +11,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.search.reach import reached
 
 
@@ -80,8 +81,8 @@ def build_adapter(
 
 def near_names(
     model: Any, adapter: ContextualAdapter, out: torch.Tensor, catalog: EncodedCatalog
-) -> torch.Tensor | None:
-    """Return which beginnings of names each frame may attend to (B, n, M).
+) -> Near | None:
+    """Return which beginnings of names each frame may attend to.
 
     Args:
         model: The base.

@@ -10,6 +10,7 @@ import torch
 
 from espnet_dynlook.biasing.draws import Draw
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.biasing.occurrences import (
     Attended,
     Span,
@@ -30,7 +31,7 @@ class Bias:
             of names; the first column is ``<no-bias>``.
         unbiased: What the encoder gave then, (B, T, D).
         lengths: Its frames (B,).
-        near: Which beginnings each frame could attend to (B, T, M); None: all.
+        near: Which beginnings each frame could attend to; None: all.
     """
 
     catalog: EncodedCatalog
@@ -38,7 +39,7 @@ class Bias:
     heads: torch.Tensor | None = None
     unbiased: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
-    near: torch.Tensor | None = None
+    near: Near | None = None
 
     @property
     def attention(self) -> torch.Tensor | None:
@@ -96,13 +97,11 @@ def judge(
                 begin = span.end
         spans.append(found)
     number = bias.heads.size(1)
-    near = bias.near
-    if near is not None:
-        near = near.repeat_interleave(number, dim=0)
     spans = [one for one in spans for _ in range(number)]
     attention = bias.heads.flatten(0, 1)  # (B H, T, M + 1)
     targets = attention_targets(spans, attention.shape).to(attention.device)
-    if near is not None:
-        targets[..., 1:] &= near
+    if bias.near is not None:
+        near = bias.near.among(attention.size(2) - 1)
+        targets[..., 1:] &= near.repeat_interleave(number, dim=0)
     lengths = bias.lengths.repeat_interleave(number)
     return attended(attention, targets, lengths)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.search.reach_kernel import follow
 
 
@@ -40,7 +41,7 @@ def reached(
     blank: int = 0,
     before: Sequence[Reach | None] | None = None,
     counts: Sequence[int] | None = None,
-) -> tuple[torch.Tensor, list[Reach]]:
+) -> tuple[Near, list[Reach]]:
     """Find the beginnings within a margin of the best path.
 
     Args:
@@ -52,30 +53,40 @@ def reached(
         counts: Frames of each utterance, the rest is padding; None: all of them.
 
     Returns:
-        Which beginnings are within the margin in each frame (B, n, M) bool, none in
-        padding; of each utterance what the next frames need.
+        Which beginnings are within the margin in each frame, none in padding, and
+        their distances; of each utterance what the next frames need.
     """
     size, frames, _ = log_probs.shape
     rows = log_probs.detach().float().cpu()
     lost = (rows - rows.amax(dim=2, keepdim=True)).numpy()
-    near = np.zeros((size, frames, catalog.keys.size(1)), dtype=np.bool_)
-    after = []
+    found, after = [], []
     for n in range(size):
         names = catalog.lists[n if len(catalog.lists) > 1 else 0]
         known = None if before is None else before[n]
         if known is None:
             known = Reach(*np.full((2, len(names)), -np.inf, dtype=np.float32))
         own = Reach(known.token.copy(), known.blank.copy())
-        follow(
-            lost[n, : frames if counts is None else counts[n]],
-            names.tokens,
-            names.parents,
-            names.children,
-            blank,
-            np.float32(margin),
-            own.token,
-            own.blank,
-            near[n, :, : len(names)],
+        found.append(
+            follow(
+                lost[n, : frames if counts is None else counts[n]],
+                names.tokens,
+                names.parents,
+                names.children,
+                blank,
+                np.float32(margin),
+                own.token,
+                own.blank,
+            )
         )
         after.append(own)
-    return torch.from_numpy(near).to(log_probs.device), after
+    columns = np.unique(np.concatenate([own for own, _ in found]))
+    distances = np.full((size, frames, len(columns), 2), -np.inf, dtype=np.float32)
+    for row, (own, values) in zip(distances, found, strict=True):
+        row[: len(values), np.searchsorted(columns, own)] = values
+    near = torch.from_numpy(distances).to(log_probs.device)
+    opened = near[..., 1].isfinite()
+    return Near(
+        torch.from_numpy(columns).to(log_probs.device),
+        opened,
+        near.masked_fill(~opened[..., None], 0.0),
+    ), after

@@ -6,7 +6,7 @@ from espnet_dynlook.search.compiled import compiled
 
 
 @compiled
-def follow(lost, tokens, parents, children, blank, margin, token, behind, near):
+def follow(lost, tokens, parents, children, blank, margin, token, behind):
     """Follow the beginnings of names that are within a margin of the best path.
 
     A path gets no nearer by going on, so that what is outside the margin is forgotten:
@@ -22,13 +22,21 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind, near):
         margin: In nats, float32.
         token: Distance of paths that end with the last token (M,); changed.
         behind: Of those that end with a blank after it (M,); changed.
-        near: Receives what is within the margin (T, M) bool, all false.
+
+    Returns:
+        The beginnings that are within the margin in any frame (K,), in no order; their
+        distances without each frame and with it (T, K, 2), -inf outside the margin.
     """
     limit = -margin
     number = len(tokens)
     new_token, new_behind = np.empty_like(token), np.empty_like(behind)
+    before = np.empty_like(token)
     met = np.zeros(number, dtype=np.int64)  # the frame, from 1, that it was looked at
     active, some = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64)
+    column = np.full(number, -1, dtype=np.int64)
+    columns = np.empty(64, dtype=np.int64)
+    near = np.full((len(lost), len(columns), 2), np.float32(-np.inf))
+    used = 0
     there = 0
     for node in range(number):
         if max(token[node], behind[node]) >= limit:
@@ -56,15 +64,28 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind, near):
                 came = behind[parent]
                 if tokens[parent] != tokens[node]:  # a blank stands between two alike
                     came = max(came, token[parent])
-            new_token[node] = row[tokens[node]] + max(token[node], came)
+            came = max(token[node], came)
+            before[node] = max(behind[node], came)
+            new_token[node] = row[tokens[node]] + came
             new_behind[node] = row[blank] + max(token[node], behind[node])
         there = 0
         for place in range(found):
             node = some[place]
             token[node], behind[node] = new_token[node], new_behind[node]
-            if max(token[node], behind[node]) >= limit:
-                near[frame, node] = True
+            now = max(token[node], behind[node])
+            if now >= limit:
+                if column[node] < 0:
+                    if used == len(columns):
+                        columns = np.concatenate((columns, np.empty_like(columns)))
+                        wider = np.full((len(lost), 2 * used, 2), np.float32(-np.inf))
+                        wider[:, :used] = near
+                        near = wider
+                    column[node], columns[used] = used, node
+                    used += 1
+                near[frame, column[node], 0] = before[node]
+                near[frame, column[node], 1] = now
                 active[there] = node
                 there += 1
             else:
                 token[node] = behind[node] = np.float32(-np.inf)
+    return columns[:used], near[:, :used]

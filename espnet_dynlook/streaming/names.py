@@ -9,6 +9,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.encoder.stream_state import Intermediate
 from espnet_dynlook.search.incremental import Search
 from espnet_dynlook.search.reach import Reach, reached
@@ -144,7 +145,7 @@ class EncoderBias:
                 query[:, at : at + size],
                 catalog,
                 self.scale,
-                None if near is None else near[:, at : at + size],
+                None if near is None else near.frames(at, at + size),
             )[0]
             for at in range(0, out.shape[1], size)
         ]
@@ -157,7 +158,7 @@ class EncoderBias:
         catalog: EncodedCatalog,
         lists: Sequence[EncodedCatalog | None],
         heard: Heard,
-    ) -> tuple[torch.Tensor, Heard]:
+    ) -> tuple[Near, Heard]:
         """Return what ``reach.reached`` does of streams with lists of their own."""
         margin = self.adapter.margin
         assert margin is not None

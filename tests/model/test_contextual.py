@@ -134,8 +134,10 @@ def test_names_that_the_base_cannot_have_heard_get_no_attention(tmp_path):
     with model.biased_by(catalog) as bias:
         biased = out_of(model, spoken())
     log_probs = model.ctc.log_softmax(bias.unbiased)
-    near, _ = reached(log_probs, catalog, 1.0, model.blank_id)
-    assert near.any() and not near.all() and torch.equal(near, bias.near)
+    found, _ = reached(log_probs, catalog, 1.0, model.blank_id)
+    near = found.among(catalog.keys.size(1))
+    assert near.any() and not near.all()
+    assert torch.equal(near, bias.near.among(catalog.keys.size(1)))
     masses = bias.heads[..., 1:].amax(dim=1)
     assert (masses[~near] == 0).all() and (masses[near] > 0).all()
     own = AdaptedModel(model, model.adapter)

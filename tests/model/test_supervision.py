@@ -7,6 +7,7 @@ import torch
 
 from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.draws import Draw
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.biasing.occurrences import Occurrence
 from espnet_dynlook.model.supervision import Bias, judge
 
@@ -90,9 +91,11 @@ def test_a_frame_that_is_too_far_from_its_name_does_not_count():
         return float(found.recall)
 
     near = torch.ones(1, FRAMES, 2, dtype=torch.bool)
-    assert recall(None) == recall(near) == pytest.approx(0.4)
+    nowhere = torch.zeros(1, FRAMES, 2, 2)
+    found = Near(torch.arange(2), near, nowhere)
+    assert recall(None) == recall(found) == pytest.approx(0.4)
     near[0, 13, 1] = False
-    assert recall(near) == pytest.approx(0.8)
+    assert recall(found) == pytest.approx(0.8)
 
 
 def test_behind_a_token_the_next_beginning_is_right():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.search.reach import reached
 from espnet_dynlook.streaming.names import EncoderBias, Names
 
@@ -59,6 +60,13 @@ def streamed(bias, hs, pieces, names):
     return [torch.cat(own) for own in outs]
 
 
+def later(near, frames):
+    """Return it behind frames in which nothing is near."""
+    pad = torch.nn.functional.pad
+    opened = pad(near.open, (0, 0, frames, 0))
+    return Near(near.columns, opened, pad(near.distances, (0, 0, 0, 0, frames, 0)))
+
+
 PIECES = [(4, 0, 3), (1, 5, 0), (6, 2, 6)]
 
 
@@ -67,7 +75,7 @@ def biased(adapter, head, whole, encoded, scale=1.0):
     near = None
     if adapter.margin is not None:
         near, _ = reached(head.log_softmax(whole[-1]), encoded, adapter.margin)
-        assert near.any() and not near.all()
+        assert near.open.any() and not near.open.all()
     return whole[-1] + adapter(whole, encoded, scale, near)[0]
 
 
@@ -120,7 +128,7 @@ def test_where_names_stand_is_known_from_the_first_frame_that_has_them():
         whole = [h[n : n + 1, :frames] for h in hs]
         encoded = lists[2][n].encoded
         near, _ = reached(head.log_softmax(whole[-1][:, begin:]), encoded, 4.0)
-        near = torch.nn.functional.pad(near, (0, 0, begin, 0))
+        near = later(near, begin)
         expected = whole[-1] + adapter(whole, encoded, 1.0, near)[0]
         torch.testing.assert_close(outs[n][begin:], expected[0, begin:])
 
@@ -153,7 +161,7 @@ def test_a_list_that_was_away_begins_anew_whatever_the_neighbours_have(seed):
     begin = sum(counts[0] for counts in PIECES[:2])
     whole = [h[:1, : FRAMES[0]] for h in hs]
     near, _ = reached(head.log_softmax(whole[-1][:, begin:]), own.encoded, 9.0)
-    near = torch.nn.functional.pad(near, (0, 0, begin, 0))
+    near = later(near, begin)
     expected = whole[-1] + adapter(whole, own.encoded, 1.0, near)[0]
     torch.testing.assert_close(outs[0][begin:], expected[0, begin:])
 
