@@ -42,6 +42,8 @@ from espnet_dynlook.recipe.weight_search import (
     Choice,
     Limits,
     Outcome,
+    Setting,
+    Trial,
     choose,
 )
 from espnet_dynlook.recipe.whole_files import write_atomic
@@ -96,12 +98,28 @@ def grid_of(given: Sequence[str], trained: Any, lm: Any) -> dict[str, list[float
     return {name: grid[name] for name in order if name not in missing}
 
 
+def _written(setting: Setting) -> str:
+    """Return a setting as tables and progress have it."""
+    return " ".join(f"{name}={value:g}" for name, value in setting.items())
+
+
+def _tell(one: Trial) -> None:
+    """Write a line to standard error: a setting takes a minute, and there are many."""
+    found = one.outcome
+    print(
+        f"{_written(one.setting)}: F1 {100 * found.f1:.2f} %, U-WER {found.u_wer:.2f} "
+        f"%, {found.false_insertions:.2f} false insertions per 100"
+        f"{'' if one.allowed else ', over the limits'}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
 def report(choice: Choice, base: Outcome, limits: Limits) -> str:
     """Return what was tried and what was found, as Markdown."""
-    names = list(choice.best.setting)
     rows = [
         [
-            " ".join(f"{name}={one.setting[name]:g}" for name in names),
+            _written(one.setting),
             f"{100 * one.outcome.f1:.2f}",
             f"{one.outcome.u_wer:.2f}",
             f"{one.outcome.false_insertions:.2f}",
@@ -211,7 +229,7 @@ def tune(args: argparse.Namespace) -> str:
         limits = Limits(args.max_u_wer, args.max_false_insertions)
         base = held_out(dict.fromkeys(grid, 0.0))
         parts = {n: t.technique for n, t in TUNED.items() if n != t.technique}
-        choice = choose(grid, held_out, base, limits, args.rounds, parts)
+        choice = choose(grid, held_out, base, limits, args.rounds, parts, _tell)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise config.ConfigError(str(error)) from error
     page = report(choice, base, limits)

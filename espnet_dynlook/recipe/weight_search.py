@@ -83,6 +83,7 @@ def choose(
     limits: Limits,
     rounds: int = 2,
     parts: Mapping[str, str] | None = None,
+    tell: Callable[[Trial], None] = lambda trial: None,
 ) -> Choice:
     """Find weights with the largest F1 within limits, one weight at a time.
 
@@ -99,6 +100,7 @@ def choose(
         rounds: At most so many.
         parts: Numbers that do nothing without another one, by its name: both are tried
             together, with all their pairs.
+        tell: Is called with every setting that was tried, when it was.
 
     Raises:
         ValueError: ``rounds`` is less than 1.
@@ -115,6 +117,7 @@ def choose(
             # To be without all of it is always allowed.
             allowed = not any(key) or limits.keeps(outcome, base)
             known[key] = Trial(setting, outcome, allowed)
+            tell(known[key])
         return known[key]
 
     best = trial(dict.fromkeys(grid, 0.0))

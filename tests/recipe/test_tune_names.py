@@ -113,8 +113,11 @@ def test_writes_a_file_that_decoding_takes(held_out, capsys):
     root, options = held_out
     grid = ("--grid", "boosting=0.5,8", "--grid", "variants=2", "--max_u_wer", "100")
     assert tune_names.main([*options, *grid, "--max_false_insertions", "500"]) == 0
-    page = capsys.readouterr().out
+    page, told = capsys.readouterr()
     assert "|boosting=0.5 variants=0|" in page and page.count("|best|") == 1
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("|boost")]
+    lines = [line for line in told.splitlines() if line.startswith("boosting=")]
+    assert [line.split(":")[0] for line in lines] == rows  # as they are tried
     techniques = read_techniques(root / "techniques.yaml")
     text = (root / "techniques.yaml").read_text()
     assert text.startswith(f"# Tuned on {root}/lists.tsv: F1 ")
