@@ -3,12 +3,13 @@
 import functools
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.phones import PHONES, Pronunciation
+from espnet_dynlook.biasing.tokenizers import Tokenizer
 from espnet_dynlook.search.checks import check_whole
 
 #: The package's own changes, which say how such a file is written.
@@ -93,19 +94,15 @@ class GraphemeVariants:
                     continue
                 rule = (-entry.weight, cost, number)
                 owners[text] = min(owners.get(text, rule), rule)
-        spelled = Catalog(
-            sorted(owners), catalog.tokenizer, catalog.token_list, segmentations=1
-        )
-        written = {
-            entry.text: owners[entry.text][2]
-            for entry in spelled.entries
-            if entry.text in owners
-        }
+        spell = _speller(catalog.tokenizer, catalog.token_list)
+        written: dict[str, int] = {}
         more: dict[int, list[tuple[int, tuple[str, ...]]]] = {}
-        for entry in spelled.entries:
-            if entry.text in written:
-                _, cost, number = owners[entry.text]
-                more.setdefault(number, []).append((cost, entry.tokens))
+        for text in sorted(owners):
+            path = spell(text)
+            if path is not None:
+                _, cost, number = owners[text]
+                written[text] = number
+                more.setdefault(number, []).append((cost, path))
         tokens = {n: [path for _, path in sorted(paths)] for n, paths in more.items()}
         return WidenedCatalog(catalog.with_segmentations(tokens), written)
 
@@ -168,6 +165,35 @@ def _spellings(text: str, number: int, table: str | None) -> list[tuple[int, str
         if len(other.split()) == count:  # no word has lost all of its letters
             found.append((cost, _cased(other, text)))
     return found
+
+
+def _speller(
+    tokenizer: Tokenizer, token_list: Sequence[str] | None
+) -> Callable[[str], tuple[str, ...] | None]:
+    """Return what writes a spelling in tokens; None: they cannot write just that."""
+    if isinstance(tokenizer, Hashable):
+        tokens = None if token_list is None else tuple(token_list)
+        return _kept_speller(tokenizer, tokens)
+    return _new_speller(tokenizer, token_list)
+
+
+def _new_speller(
+    tokenizer: Tokenizer, token_list: Sequence[str] | None
+) -> Callable[[str], tuple[str, ...] | None]:
+    rules = Catalog([], tokenizer, token_list, segmentations=1)
+
+    @functools.lru_cache(maxsize=1 << 16)
+    def spell(text: str) -> tuple[str, ...] | None:
+        try:
+            back, tokens = rules.spell(text)
+        except ValueError:
+            return None
+        return tokens if back == text else None
+
+    return spell
+
+
+_kept_speller = functools.lru_cache(maxsize=4)(_new_speller)
 
 
 @functools.lru_cache(maxsize=1 << 16)
