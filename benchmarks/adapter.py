@@ -8,7 +8,7 @@ token in every third frame and blanks between. Lists are encoded before, once, a
 use; how long that takes stands beside. The time is that of the thread on the processor.
 
     python benchmarks/adapter.py                    # dynlook_conformer, 12 x 256, 15 s
-    python benchmarks/adapter.py --margin 15        # of what the base may have heard
+    python benchmarks/adapter.py --margin 20        # of what the base may have heard
     python benchmarks/adapter.py --blocks 4 --size 96 --seconds 4 --names 0 100
 """
 
@@ -48,7 +48,12 @@ def build(args):
     ).eval()
     layers = default_layers(encoder)
     adapter = ContextualAdapter(
-        layers, True, args.size, VOCABULARY, args.adapter_size
+        layers,
+        True,
+        args.size,
+        VOCABULARY,
+        args.adapter_size,
+        margin=args.margin,
     ).eval()
     return encoder, adapter, LayerTaps(encoder, layers, "adapter_layers")
 
