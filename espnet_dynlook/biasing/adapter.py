@@ -303,7 +303,8 @@ class ContextualAdapter(torch.nn.Module):
             closed = torch.nn.functional.pad(closed, (1, 0), value=False)
             scores = scores.masked_fill(closed, float("-inf"))
         if near is not None:
-            nearer = (near.distances * self.nearness).sum(dim=-1)
+            without, with_it = near.distances.unbind(dim=-1)
+            nearer = without * self.nearness[0] + with_it * self.nearness[1]
             nearer = nearer.masked_fill(~near.open, float("-inf"))
             scores = scores + torch.nn.functional.pad(nearer, (1, 0))[:, None]
         attention = scores.softmax(dim=-1)  # (B, H, n, M + 1)

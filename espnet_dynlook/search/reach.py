@@ -14,7 +14,7 @@ import torch
 
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.near import Near
-from espnet_dynlook.search.reach_kernel import follow
+from espnet_dynlook.search.reach_kernel import enter, follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +79,19 @@ def reached(
             )
         )
         after.append(own)
-    columns = np.unique(np.concatenate([own for own, _ in found]))
-    distances = np.full((size, frames, len(columns), 2), -np.inf, dtype=np.float32)
-    for row, (own, values) in zip(distances, found, strict=True):
-        row[: len(values), np.searchsorted(columns, own)] = values
-    near = torch.from_numpy(distances).to(log_probs.device)
-    opened = near[..., 1].isfinite()
+    seen = np.zeros(catalog.keys.size(1), dtype=np.bool_)
+    for _, visits, _ in found:
+        seen[visits] = True
+    [columns] = seen.nonzero()
+    opened = np.zeros((size, frames, len(columns)), dtype=np.bool_)
+    # Apart from each other, so that each is weighed in one piece.
+    distances = np.zeros((2, *opened.shape), dtype=np.float32)
+    place = np.cumsum(seen) - 1
+    for n, own in enumerate(found):
+        enter(*own, place, opened[n], distances[:, n])
+    device = log_probs.device
     return Near(
-        torch.from_numpy(columns).to(log_probs.device),
-        opened,
-        near.masked_fill(~opened[..., None], 0.0),
+        torch.from_numpy(columns).to(device),
+        torch.from_numpy(opened).to(device),
+        torch.from_numpy(distances).to(device).movedim(0, -1),
     ), after

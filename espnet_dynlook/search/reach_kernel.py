@@ -24,8 +24,9 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind):
         behind: Of those that end with a blank after it (M,); changed.
 
     Returns:
-        The beginnings that are within the margin in any frame (K,), in no order; their
-        distances without each frame and with it (T, K, 2), -inf outside the margin.
+        How many visits there are until the end of each frame (T,), a visit being a
+        beginning that is within the margin in it; their beginnings (E,), and these
+        beginnings' distances without the frame and with it (E, 2).
     """
     limit = -margin
     number = len(tokens)
@@ -33,9 +34,9 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind):
     before = np.empty_like(token)
     met = np.zeros(number, dtype=np.int64)  # the frame, from 1, that it was looked at
     active, some = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64)
-    column = np.full(number, -1, dtype=np.int64)
-    columns = np.empty(64, dtype=np.int64)
-    near = np.full((len(lost), len(columns), 2), np.float32(-np.inf))
+    ends = np.empty(len(lost), dtype=np.int64)
+    visits = np.empty(1024, dtype=np.int64)
+    near = np.empty((len(visits), 2), dtype=np.float32)
     used = 0
     there = 0
     for node in range(number):
@@ -51,8 +52,9 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind):
                 met[node] = frame + 1
                 some[found] = node
                 found += 1
+            came = max(token[node], behind[node]) if node >= 0 else np.float32(0.0)
             for child in range(children[node + 1, 0], children[node + 1, 1]):
-                if met[child] != frame + 1 and row[tokens[child]] >= limit:
+                if met[child] != frame + 1 and came + row[tokens[child]] >= limit:
                     met[child] = frame + 1
                     some[found] = child
                     found += 1
@@ -74,18 +76,36 @@ def follow(lost, tokens, parents, children, blank, margin, token, behind):
             token[node], behind[node] = new_token[node], new_behind[node]
             now = max(token[node], behind[node])
             if now >= limit:
-                if column[node] < 0:
-                    if used == len(columns):
-                        columns = np.concatenate((columns, np.empty_like(columns)))
-                        wider = np.full((len(lost), 2 * used, 2), np.float32(-np.inf))
-                        wider[:, :used] = near
-                        near = wider
-                    column[node], columns[used] = used, node
-                    used += 1
-                near[frame, column[node], 0] = before[node]
-                near[frame, column[node], 1] = now
+                if used == len(visits):
+                    visits = np.concatenate((visits, np.empty_like(visits)))
+                    near = np.concatenate((near, np.empty_like(near)))
+                visits[used], near[used, 0], near[used, 1] = node, before[node], now
+                used += 1
                 active[there] = node
                 there += 1
             else:
                 token[node] = behind[node] = np.float32(-np.inf)
-    return columns[:used], near[:, :used]
+        ends[frame] = used
+    return ends, visits[:used], near[:used]
+
+
+@compiled
+def enter(ends, visits, near, columns, opened, distances):
+    """Write the visits of an utterance into arrays of zeros.
+
+    Args:
+        ends: As ``follow`` returns them, as the next two.
+        visits: The beginnings.
+        near: Their distances.
+        columns: The column of each beginning (M,).
+        opened: Receives which are near (T, K).
+        distances: Receives how near (2, T, K).
+    """
+    at = 0
+    for frame in range(len(ends)):
+        while at < ends[frame]:
+            column = columns[visits[at]]
+            opened[frame, column] = True
+            distances[0, frame, column] = near[at, 0]
+            distances[1, frame, column] = near[at, 1]
+            at += 1
