@@ -87,8 +87,8 @@ def reached(
     # Apart from each other, so that each is weighed in one piece.
     distances = np.zeros((2, *opened.shape), dtype=np.float32)
     place = np.cumsum(seen) - 1
-    for n, own in enumerate(found):
-        enter(*own, place, opened[n], distances[:, n])
+    for n, (ends, visits, near) in enumerate(found):
+        enter(ends, visits, near, place, opened[n], distances[:, n])
     device = log_probs.device
     return Near(
         torch.from_numpy(columns).to(device),
