@@ -13,7 +13,7 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.fingerprint import OtherBase
 from espnet_dynlook.biasing.lists import ListError, read_lists
 from espnet_dynlook.biasing.tokenizers import build_tokenizer
-from espnet_dynlook.model.adapting import encode_catalog
+from espnet_dynlook.model.adapting import encode_catalog, near_names
 from espnet_dynlook.model.taps import LayerTaps
 from espnet_dynlook.plots.reading import (
     System,
@@ -191,7 +191,8 @@ def run(
         assert hs is not None  # in evaluation mode, no layer is dropped
         encoded = encode_catalog(adapter, catalog, model.token_list)
         hs = [*hs, *([output] if adapter.use_last else [])]
-        bias, heads = adapter(hs, encoded, args.adapter_scale)
+        near = near_names(model, adapter, output, encoded)
+        bias, heads = adapter(hs, encoded, args.adapter_scale, near)
         log_probs = model.ctc.log_softmax(output + bias)[0, :frames].float().cpu()
         attended = encoded.by_name(heads.mean(dim=1))
         attention = attended[0, :frames].float().cpu().numpy()

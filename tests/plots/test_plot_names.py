@@ -19,14 +19,17 @@ from espnet_dynlook.plots.names import NO_BIAS, draw, rows_of
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Return a base with a phone head, an adapter on it, audio and a list."""
-    root = tmp_path_factory.mktemp("names")
+    return write(tmp_path_factory.mktemp("names"))
+
+
+def write(root, margin=None):
     (root / "base").mkdir()
     conf = {"model": "dynlook", "model_conf": {"ctc_weight": 1.0}}
     conf["model_conf"] |= {"phone_ctc_layer": 1, "phone_ctc_weight": 0.3}
     keys = {"lookahead": "chunked", "lookahead_frames": 2}
     config, model = write_model(root / "base", keys, **conf)
     soften(model)
-    adapter = write_adapter(root / "base", root / "adapter")
+    adapter = write_adapter(root / "base", root / "adapter", adapter_margin=margin)
     audio = root / "speech.wav"
     noise = 0.1 * np.random.default_rng(0).standard_normal(FS)
     soundfile.write(audio, noise, FS)
@@ -98,12 +101,14 @@ def test_faults_of_the_user_are_said(files, tmp_path, capsys, picture, extra, me
     assert not (tmp_path / "x.png").exists()
 
 
-def test_the_attention_shown_is_that_of_the_adapter(files):
+@pytest.mark.parametrize("margin", [None, 1.0])
+def test_the_attention_shown_is_that_of_the_adapter(tmp_path, margin):
     """And its rows: ``<no-bias>``, then names in the order of the list."""
     from espnet_dynlook.plots.names import get_parser
     from espnet_dynlook.plots.names_reading import hear
     from espnet_dynlook.recognizer import Recognizer
 
+    files = write(tmp_path, margin)
     cmd = command(files, "names")[1:]
     args = get_parser().parse_args(
         [*cmd, "--catalog", str(files.names), "--output", "x.png"]
@@ -123,6 +128,7 @@ def test_the_attention_shown_is_that_of_the_adapter(files):
     text = recognizer.transcribe(files.audio, names=files.names).text
     assert " ".join(word.text for word in heard.shown.words) == text
     assert len(TOKENS) == heard.log_probs.shape[1]
+    assert (heard.attention > 0).all() == (margin is None)
 
 
 def test_the_names_with_the_most_attention_are_shown_in_the_order_of_time(words):
