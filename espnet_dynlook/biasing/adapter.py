@@ -14,6 +14,7 @@ import torch
 from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import check_base, unknown_base
+from espnet_dynlook.biasing.gru import heard
 from espnet_dynlook.biasing.near import Near
 
 
@@ -228,10 +229,9 @@ class ContextualAdapter(torch.nn.Module):
         weights = self.mixture.softmax(dim=0)
         pairs = zip(weights, self.norms, hs, strict=True)
         mixed = self.dropout(sum(w * norm(h) for w, norm, h in pairs))
-        before = None if memory is None else memory[None].contiguous()
-        heard, _ = self.listener(mixed, before)
-        both = torch.cat((mixed, self.dropout(heard)), dim=2)
-        return self.query(both), heard
+        memories = heard(self.listener, mixed, memory)
+        both = torch.cat((mixed, self.dropout(memories)), dim=2)
+        return self.query(both), memories
 
     def forward(
         self,
@@ -258,7 +258,10 @@ class ContextualAdapter(torch.nn.Module):
             ValueError: as ``listen`` and ``attend``.
         """
         query, _ = self.listen(hs)
-        return self.attend(query, catalog, scale, near)
+        bias, attention = self.attend(query, catalog, scale, near)
+        if near is not None and len(catalog):
+            attention = near.spread(attention, catalog.keys.size(1))
+        return bias, attention
 
     def attend(
         self,
@@ -268,6 +271,9 @@ class ContextualAdapter(torch.nn.Module):
         near: Near | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what ``forward`` does, of the frames of a query (B, n, A).
+
+        Only that attention is on the K beginnings which are near in any of the frames
+        (B, H, n, K + 1); ``near.spread`` makes it that on all of them.
 
         Raises:
             ValueError: the catalog was encoded with other parameters.
@@ -290,23 +296,21 @@ class ContextualAdapter(torch.nn.Module):
         shared = keys.size(0) == 1
         if shared:  # one list: the frames of all utterances are rows of one product
             query = query.reshape(1, batch * frames, -1)
+        nobody = self.no_bias.to(keys.dtype).expand(len(keys), 1, -1)
+        keys = torch.cat((nobody, keys), dim=1)
+        query = query / (query.size(-1) / self.heads) ** 0.5
         q, k, v = (self._split(x) for x in (query, keys, values))
-        nobody = self._split(self.no_bias[None, None].to(q.dtype))  # (1, H, 1, A/H)
-        scores = torch.cat(
-            (q @ nobody.transpose(2, 3), q @ k.transpose(2, 3).to(q.dtype)), dim=-1
-        )
-        scores = scores.float() / q.size(-1) ** 0.5
+        # Each pass over the scores of a long list takes time: as few as can be.
+        scores = (q @ k.transpose(2, 3).to(q.dtype)).float()
         if shared:  # (1, H, B n, M + 1) -> (B, H, n, M + 1)
             scores = scores.unflatten(2, (batch, frames))[0].transpose(0, 1)
-        if opened is not None:
-            closed = ~opened[:, None, None, :]
-            closed = torch.nn.functional.pad(closed, (1, 0), value=False)
-            scores = scores.masked_fill(closed, float("-inf"))
+        names = scores[..., 1:]
         if near is not None:
             without, with_it = near.distances.unbind(dim=-1)
-            nearer = without * self.nearness[0] + with_it * self.nearness[1]
-            nearer = nearer.masked_fill(~near.open, float("-inf"))
-            scores = scores + torch.nn.functional.pad(nearer, (1, 0))[:, None]
+            nearer = (without * self.nearness[0]).addcmul_(with_it, self.nearness[1])
+            names += nearer.add_(near.barred)[:, None]
+        if opened is not None:
+            names.masked_fill_(~opened[:, None, None, :], float("-inf"))
         attention = scores.softmax(dim=-1)  # (B, H, n, M + 1)
         weights = attention[..., 1:].to(v.dtype)  # the value of <no-bias> is zero
         if shared:
@@ -315,10 +319,6 @@ class ContextualAdapter(torch.nn.Module):
         else:
             context = weights @ v
         bias = self.output(context.transpose(1, 2).flatten(2))
-        if near is not None:
-            shape = (*attention.shape[:3], 1 + catalog.keys.size(1))
-            places = torch.nn.functional.pad(1 + near.columns, (1, 0))
-            attention = attention.new_zeros(shape).index_copy(3, places, attention)
         return bias * scale, attention
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:

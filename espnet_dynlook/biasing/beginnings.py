@@ -65,15 +65,12 @@ class Beginnings:
 
     @functools.cached_property
     def children(self) -> np.ndarray:
-        """First beginning one token longer, and that after the last one (M + 1, 2).
+        """Where the beginnings one token longer start (M + 2,): the root's are first.
 
-        The root's are the first row. They stand together: beginnings of a length are
-        sorted by those that are one shorter.
+        They stand together, and end where those of the next one start: beginnings of a
+        length are sorted by those that are one shorter.
         """
-        shorter = np.arange(-1, len(self))
-        first = np.searchsorted(self.parents, shorter, side="left")
-        last = np.searchsorted(self.parents, shorter, side="right")
-        return np.stack((first, last), axis=1)
+        return np.searchsorted(self.parents, np.arange(-1, len(self) + 1))
 
     @functools.cached_property
     def pairs(self) -> np.ndarray:

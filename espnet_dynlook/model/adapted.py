@@ -11,6 +11,7 @@ import torch
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
+from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.model.adapting import encode_catalog, near_names
 from espnet_dynlook.model.taps import LayerTaps
 
@@ -34,8 +35,9 @@ class AdaptedModel:
     ):
         self.model = model
         self.scale = scale
-        # Catalog of the last utterances that had one, attention of every head.
-        self._heard: tuple[EncodedCatalog, torch.Tensor] | None = None
+        # Catalog of the last utterances that had one, attention of every head on what
+        # was near.
+        self._heard: tuple[EncodedCatalog, torch.Tensor, Near | None] | None = None
         self._own = adapter is None
         found = getattr(model, "adapter", None) if adapter is None else adapter
         if found is None:
@@ -56,7 +58,9 @@ class AdaptedModel:
         """
         if self._heard is None:
             return None
-        catalog, heads = self._heard
+        catalog, heads, near = self._heard
+        if near is not None:
+            heads = near.spread(heads, catalog.keys.size(1))
         return catalog.by_name(heads.mean(dim=1))
 
     @contextlib.contextmanager
@@ -74,7 +78,7 @@ class AdaptedModel:
             with self.model.biased_by(encoded, self.scale) as bias:
                 yield
             if bias.heads is not None:
-                self._heard = encoded, bias.heads
+                self._heard = encoded, bias.heads, None
             return
         plain = self.model.encode
 
@@ -85,8 +89,9 @@ class AdaptedModel:
             assert hs is not None  # in evaluation mode, no layer is dropped
             hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
             near = near_names(self.model, self.adapter, out, encoded)
-            added, heads = self.adapter(hs, encoded, self.scale, near)
-            self._heard = encoded, heads
+            query, _ = self.adapter.listen(hs)
+            added, heads = self.adapter.attend(query, encoded, self.scale, near)
+            self._heard = encoded, heads, near
             out = out + added
             return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

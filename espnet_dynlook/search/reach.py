@@ -60,6 +60,7 @@ def reached(
     rows = log_probs.detach().float().cpu()
     lost = (rows - rows.amax(dim=2, keepdim=True)).numpy()
     found, after = [], []
+    seen = np.zeros(catalog.keys.size(1), dtype=np.bool_)
     for n in range(size):
         names = catalog.lists[n if len(catalog.lists) > 1 else 0]
         known = None if before is None else before[n]
@@ -76,22 +77,21 @@ def reached(
                 np.float32(margin),
                 own.token,
                 own.blank,
+                seen,
             )
         )
         after.append(own)
-    seen = np.zeros(catalog.keys.size(1), dtype=np.bool_)
-    for _, visits, _ in found:
-        seen[visits] = True
     [columns] = seen.nonzero()
-    opened = np.zeros((size, frames, len(columns)), dtype=np.bool_)
+    shape = size, frames, len(columns)
+    barred = np.full(shape, -np.inf, dtype=np.float32)
     # Apart from each other, so that each is weighed in one piece.
-    distances = np.zeros((2, *opened.shape), dtype=np.float32)
+    distances = np.zeros((2, *shape), dtype=np.float32)
     place = np.cumsum(seen) - 1
     for n, (ends, visits, near) in enumerate(found):
-        enter(ends, visits, near, place, opened[n], distances[:, n])
+        enter(ends, visits, near, place, barred[n], distances[:, n])
     device = log_probs.device
     return Near(
         torch.from_numpy(columns).to(device),
-        torch.from_numpy(opened).to(device),
+        torch.from_numpy(barred).to(device),
         torch.from_numpy(distances).to(device).movedim(0, -1),
     ), after

@@ -90,11 +90,11 @@ def test_a_frame_that_is_too_far_from_its_name_does_not_count():
         assert torch.isfinite(found.loss)
         return float(found.recall)
 
-    near = torch.ones(1, FRAMES, 2, dtype=torch.bool)
+    barred = torch.zeros(1, FRAMES, 2)
     nowhere = torch.zeros(1, FRAMES, 2, 2)
-    found = Near(torch.arange(2), near, nowhere)
+    found = Near(torch.arange(2), barred, nowhere)
     assert recall(None) == recall(found) == pytest.approx(0.4)
-    near[0, 13, 1] = False
+    barred[0, 13, 1] = -torch.inf
     assert recall(found) == pytest.approx(0.8)
 
 

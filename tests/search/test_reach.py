@@ -164,7 +164,7 @@ def test_frames_attend_to_what_is_near_alone():
         )
         expected, _ = adapter([h[n : n + 1] for h in hs], short)
         torch.testing.assert_close(bias[n, t], expected[0, t])
-    nothing = replace(found, open=torch.zeros_like(found.open))
+    nothing = replace(found, barred=torch.full_like(found.barred, -torch.inf))
     bias, _ = adapter(hs, catalog, near=nothing)
     assert torch.equal(bias, torch.zeros_like(bias))
 
@@ -192,3 +192,31 @@ def test_what_distances_weigh_is_learned():
     adapter, hs, catalog, found = with_margin()
     adapter(hs, catalog, near=found)[0].square().sum().backward()
     assert (adapter.nearness.grad != 0).all()
+
+
+def test_attention_is_zero_where_nothing_is_near():
+    adapter, hs, catalog, found = with_margin()
+    query, _ = adapter.listen(hs)
+    bias, near = adapter.attend(query, catalog, near=found)
+    whole_bias, whole = adapter(hs, catalog, near=found)
+    assert torch.equal(bias, whole_bias)
+    far = sorted(set(range(catalog.keys.size(1))) - set(found.columns.tolist()))
+    assert torch.equal(whole[..., [0, *(1 + found.columns)]], near)
+    assert (whole[..., [1 + column for column in far]] == 0).all()
+
+
+def test_more_visits_than_there_was_room_for_are_all_kept():
+    """A million and more: every way to go on for five tokens, 800 frames."""
+    ways = [
+        way for n in range(1, 6) for way in itertools.product((1, 2, 3, 4), repeat=n)
+    ]
+    catalog, log_probs = (
+        encode([[list(way)] for way in ways]),
+        random_log_probs(0, 1, 800),
+    )
+    found, _ = reached(log_probs, catalog, 1e9)
+    assert found.open.sum() > 1 << 20
+    first, state = reached(log_probs[:, :500], catalog, 1e9)
+    rest, _ = reached(log_probs[:, 500:], catalog, 1e9, before=state)
+    halves = [dense(one, len(ways)) for one in (first, rest)]
+    assert torch.equal(dense(found, len(ways)), torch.cat(halves, dim=1))

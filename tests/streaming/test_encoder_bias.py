@@ -63,8 +63,8 @@ def streamed(bias, hs, pieces, names):
 def later(near, frames):
     """Return it behind frames in which nothing is near."""
     pad = torch.nn.functional.pad
-    opened = pad(near.open, (0, 0, frames, 0))
-    return Near(near.columns, opened, pad(near.distances, (0, 0, 0, 0, frames, 0)))
+    barred = pad(near.barred, (0, 0, frames, 0), value=-torch.inf)
+    return Near(near.columns, barred, pad(near.distances, (0, 0, 0, 0, frames, 0)))
 
 
 PIECES = [(4, 0, 3), (1, 5, 0), (6, 2, 6)]
