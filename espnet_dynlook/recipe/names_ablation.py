@@ -14,6 +14,7 @@ every system searches them. Command::
 Several files of a list are draws of its distractors, which are scored together. With an
 adapter, ``--both`` has the techniques that were tuned for it. ``--variants 0 2 4`` adds
 all techniques with that many other spellings and pronunciations of an entry.
+``--systems techniques both`` decodes these alone, beside the base.
 """
 
 import argparse
@@ -106,6 +107,24 @@ def contenders(
         found.append(Contender("adapter", NOTHING, scales[0]))
         found.append(Contender("both", both, scales[1]))
     return found
+
+
+def chosen(systems: list[Contender], names: list[str] | None) -> list[Contender]:
+    """Return the systems of these names, and the base; None: all.
+
+    Raises:
+        ConfigError: there is none of a name.
+    """
+    if names is None:
+        return systems
+    known = [one.name for one in systems]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise config.ConfigError(
+            f"--systems {', '.join(unknown)}: with these files there are "
+            f"{', '.join(known)}"
+        )
+    return [one for one in systems if one.name in (BASE, *names)]
 
 
 class Ablation:
@@ -220,6 +239,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--adapter_scale", type=float, default=1.0, help="of the adapter alone")
     add("--both_scale", type=float, default=1.0, help="of it beside techniques")
     add("--variants", type=int, nargs="+", default=[], metavar="N")
+    add("--systems", nargs="+", metavar="NAME", help="of the table; default: all")
     add("--output", required=True, help="Markdown file of the table")
     add("--json", help="file of all counts and rates")
     return parser
@@ -261,6 +281,7 @@ def ablate(args: argparse.Namespace, command: str) -> str:
         systems = contenders(
             techniques, both, (args.adapter_scale, args.both_scale), args.variants
         )
+        systems = chosen(systems, args.systems)
         speech = trained.read(args.data)
         paths = [path for draws in named.values() for pair in draws for path in pair]
         lists = read_model_lists(trained, args.data, speech, paths)

@@ -56,6 +56,20 @@ def test_the_table_has_every_system_with_every_list(made, adapted, capsys):
     assert found["5"]["techniques, variants: 0"] == found["5"]["boosting"]
 
 
+def test_some_systems_alone_are_as_among_all(made, adapted, capsys):
+    table = made[0].root / "table.json"
+    assert names_ablation.main(adapted) == 0
+    whole = json.loads(table.read_text())["lists"]
+    assert names_ablation.main([*adapted, "--systems", "both", "boosting"]) == 0
+    for name, found in json.loads(table.read_text())["lists"].items():
+        assert list(found) == ["base", "boosting", "both"]
+        assert all(whole[name][system] == found[system] for system in found)
+    capsys.readouterr()
+    assert names_ablation.main([*adapted, "--systems", "both", "lookup"]) == 1
+    said = capsys.readouterr().err
+    assert "--systems lookup: with these files there are base, boosting" in said
+
+
 def test_texts_are_those_of_the_recogniser(made, adapted):
     from espnet_dynlook.recipe.held_out import load_model
     from espnet_dynlook.recognizer import Recognizer
