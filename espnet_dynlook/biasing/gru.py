@@ -39,6 +39,8 @@ def heard(
 
 
 # Sums in any order are taken several at a time; NaN and infinity stay what they are.
+# It calls no other compiled function, so that numba's own cache sees all its changes
+# (``search.compiled`` is of a room above).
 @numba.njit(cache=True, fastmath={"reassoc", "nsz", "contract"})
 def _walk(given, weight, bias, state):
     """Return the states behind each frame (n, A), as ``torch.nn.GRU`` defines them.
