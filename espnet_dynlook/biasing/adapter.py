@@ -5,7 +5,7 @@ CTC encoder (Dingliwal et al., arXiv 2210.09510); the details are our own.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,23 @@ import torch
 from espnet_dynlook.biasing.beginnings import Beginnings
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.fingerprint import check_base, unknown_base
-from espnet_dynlook.biasing.gru import heard
 from espnet_dynlook.biasing.near import Near
+
+#: Gives the outputs of a GRU (B, n, A) for inputs (B, n, D) and a state (B, A) or None.
+Run = Callable[[torch.nn.GRU, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+
+def outputs(
+    gru: torch.nn.GRU, inputs: torch.Tensor, state: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the outputs (B, n, A) of a GRU, as torch computes them.
+
+    Args:
+        gru: Of one layer, with ``batch_first``.
+        inputs: (B, n, D).
+        state: Its output behind the frame before these (B, A); None: zeros.
+    """
+    return gru(inputs, None if state is None else state[None].contiguous())[0]
 
 
 class CatalogEncoder(torch.nn.Module):
@@ -208,7 +223,10 @@ class ContextualAdapter(torch.nn.Module):
         )
 
     def listen(
-        self, hs: Sequence[torch.Tensor], memory: torch.Tensor | None = None
+        self,
+        hs: Sequence[torch.Tensor],
+        memory: torch.Tensor | None = None,
+        run: Run = outputs,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what frames look for (B, n, A), and memories behind each (B, n, A).
 
@@ -216,6 +234,8 @@ class ContextualAdapter(torch.nn.Module):
             hs: Outputs of the layers, then of the whole encoder with ``use_last``; each
                 (B, n, D), of the same frames.
             memory: What was heard before (B, A); None: nothing.
+            run: Runs the GRU; ``search.gru.outputs`` is the faster one without a
+                gradient.
 
         Raises:
             ValueError: these are not the outputs that the adapter reads.
@@ -229,7 +249,7 @@ class ContextualAdapter(torch.nn.Module):
         weights = self.mixture.softmax(dim=0)
         pairs = zip(weights, self.norms, hs, strict=True)
         mixed = self.dropout(sum(w * norm(h) for w, norm, h in pairs))
-        memories = heard(self.listener, mixed, memory)
+        memories = run(self.listener, mixed, memory)
         both = torch.cat((mixed, self.dropout(memories)), dim=2)
         return self.query(both), memories
 

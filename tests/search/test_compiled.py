@@ -62,14 +62,8 @@ def test_every_compiled_function_of_the_package_is_kept_so():
     package_folder = Path(compiled.__file__).parents[1]
     for path in package_folder.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if "njit" in text and path.name != "compiled.py":
-            # Of a room below: one function that calls no other, which numba's own
-            # cache is enough for, in a file that takes no constant from another.
-            below = (
-                "biasing" in path.parts and text.count("@numba.njit(cache=True") == 1
-            )
-            assert below, f"{path}: use search.compiled"
-            assert text.count("njit") == 1 and "from espnet_dynlook" not in text
+        if path.name != "compiled.py":
+            assert "njit" not in text, f"{path}: use search.compiled"
         if "search.compiled import" in text:
             assert path.parent == Path(compiled.__file__).parent
             assert "\n@compiled\n" in text

@@ -5,12 +5,14 @@ which takes several times as long as the product of a matrix and one vector has 
 an adapter that is much of what an empty list costs.
 """
 
-import numba
 import numpy as np
 import torch
 
+from espnet_dynlook.biasing import adapter
+from espnet_dynlook.search.compiled import compiled
 
-def heard(
+
+def outputs(
     gru: torch.nn.GRU, inputs: torch.Tensor, state: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the outputs (B, n, A) of a GRU of one layer.
@@ -21,33 +23,31 @@ def heard(
         state: Its output behind the frame before these (B, A); None: zeros.
     """
     weight_in, weight, bias_in, bias = gru.parameters()
-    compiled = (
+    alone = (
         len(inputs) == 1
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled(inputs.device.type)
         and inputs.device.type == "cpu"
         and {inputs.dtype, weight.dtype} == {torch.float32}
     )
-    if not compiled:
-        before = None if state is None else state[None].contiguous()
-        return gru(inputs, before)[0]
+    if not alone:
+        return adapter.outputs(gru, inputs, state)
     if state is None:
         state = inputs.new_zeros(1, gru.hidden_size)
     given = torch.addmm(bias_in, inputs[0], weight_in.t())
-    arrays = (one.numpy() for one in (given, weight, bias, state[0]))
+    # By columns, so that several gates are summed at a time.
+    columns = weight.t().contiguous()
+    arrays = (one.numpy() for one in (given, columns, bias, state[0]))
     return torch.from_numpy(_walk(*arrays))[None]
 
 
-# Sums in any order are taken several at a time; NaN and infinity stay what they are.
-# It calls no other compiled function, so that numba's own cache sees all its changes
-# (``search.compiled`` is of a room above).
-@numba.njit(cache=True, fastmath={"reassoc", "nsz", "contract"})
-def _walk(given, weight, bias, state):
+@compiled
+def _walk(given, columns, bias, state):
     """Return the states behind each frame (n, A), as ``torch.nn.GRU`` defines them.
 
     Args:
         given: What the inputs give each gate (n, 3 A): reset, update, new.
-        weight: Of the states (3 A, A).
+        columns: Weights of the states (A, 3 A).
         bias: Of the states (3 A,).
         state: Before the first frame (A,).
     """
@@ -56,11 +56,10 @@ def _walk(given, weight, bias, state):
     out = np.empty((frames, size), dtype=np.float32)
     gates = np.empty(3 * size, dtype=np.float32)
     for frame in range(frames):
-        for gate in range(3 * size):
-            total = bias[gate]
-            for n in range(size):
-                total += weight[gate, n] * state[n]
-            gates[gate] = total
+        gates[:] = bias
+        for n in range(size):
+            for gate in range(3 * size):
+                gates[gate] += columns[n, gate] * state[n]
         new = out[frame]
         for n in range(size):
             reset = one / (one + np.exp(-given[frame, n] - gates[n]))
