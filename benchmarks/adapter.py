@@ -22,7 +22,7 @@ import torch
 
 from espnet_dynlook.biasing.adapter import ContextualAdapter
 from espnet_dynlook.compat import espnet_imports
-from espnet_dynlook.search import gru
+from espnet_dynlook.search.gru import fast_gru
 from espnet_dynlook.search.reach import reached
 
 with espnet_imports():
@@ -118,7 +118,7 @@ def main(cmd=None):
         if args.margin is not None:
             ctc(out).log_softmax(dim=-1)
             near, _ = reached(posteriors, catalog, args.margin)
-        query, _ = adapter.listen([*taps.take(), out], run=gru.outputs)
+        query, _ = adapter.listen([*taps.take(), out], run=fast_gru)
         return out + adapter.attend(query, catalog, near=near)[0]
 
     alone, added = [], [[] for _ in encoded]

@@ -17,10 +17,10 @@ from espnet_dynlook.biasing.fingerprint import check_base, unknown_base
 from espnet_dynlook.biasing.near import Near
 
 #: Gives the outputs of a GRU (B, n, A) for inputs (B, n, D) and a state (B, A) or None.
-Run = Callable[[torch.nn.GRU, torch.Tensor, torch.Tensor | None], torch.Tensor]
+RunGRU = Callable[[torch.nn.GRU, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
-def outputs(
+def torch_gru(
     gru: torch.nn.GRU, inputs: torch.Tensor, state: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the outputs (B, n, A) of a GRU, as torch computes them.
@@ -226,7 +226,7 @@ class ContextualAdapter(torch.nn.Module):
         self,
         hs: Sequence[torch.Tensor],
         memory: torch.Tensor | None = None,
-        run: Run = outputs,
+        run: RunGRU = torch_gru,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what frames look for (B, n, A), and memories behind each (B, n, A).
 
@@ -234,7 +234,7 @@ class ContextualAdapter(torch.nn.Module):
             hs: Outputs of the layers, then of the whole encoder with ``use_last``; each
                 (B, n, D), of the same frames.
             memory: What was heard before (B, A); None: nothing.
-            run: Runs the GRU; ``search.gru.outputs`` is the faster one without a
+            run: Runs the GRU; ``search.gru.fast_gru`` is the faster one without a
                 gradient.
 
         Raises:
@@ -279,7 +279,7 @@ class ContextualAdapter(torch.nn.Module):
         """
         query, _ = self.listen(hs)
         bias, attention = self.attend(query, catalog, scale, near)
-        if near is not None and len(catalog):
+        if near is not None:
             attention = near.spread(attention, catalog.keys.size(1))
         return bias, attention
 

@@ -14,7 +14,7 @@ from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.model.adapting import encode_catalog, near_names
 from espnet_dynlook.model.taps import LayerTaps
-from espnet_dynlook.search import gru
+from espnet_dynlook.search.gru import fast_gru
 
 
 class AdaptedModel:
@@ -90,7 +90,7 @@ class AdaptedModel:
             assert hs is not None  # in evaluation mode, no layer is dropped
             hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
             near = near_names(self.model, self.adapter, out, encoded)
-            query, _ = self.adapter.listen(hs, run=gru.outputs)
+            query, _ = self.adapter.listen(hs, run=fast_gru)
             added, heads = self.adapter.attend(query, encoded, self.scale, near)
             self._heard = encoded, heads, near
             out = out + added

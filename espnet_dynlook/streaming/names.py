@@ -11,7 +11,7 @@ from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.encoded import EncodedCatalog
 from espnet_dynlook.biasing.near import Near
 from espnet_dynlook.encoder.stream_state import Intermediate
-from espnet_dynlook.search import gru
+from espnet_dynlook.search.gru import fast_gru
 from espnet_dynlook.search.incremental import Search
 from espnet_dynlook.search.reach import Reach, reached
 
@@ -125,7 +125,7 @@ class EncoderBias:
         found = {one.layer: one.out for one in intermediate}
         hs = [found[layer] for layer in self.adapter.layers]
         hs += [out] * self.adapter.use_last
-        query, memories = self.adapter.listen(hs, heard.memory, gru.outputs)
+        query, memories = self.adapter.listen(hs, heard.memory, fast_gru)
         counts = counts.to(out.device)
         rows = torch.arange(len(out), device=out.device)
         last = memories[rows, (counts - 1).clamp(min=0)]
