@@ -259,6 +259,7 @@ class ContextualAdapter(torch.nn.Module):
         catalog: EncodedCatalog,
         scale: float = 1.0,
         near: Near | None = None,
+        run: RunGRU = torch_gru,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the bias of whole utterances, and where their frames attend.
 
@@ -268,6 +269,7 @@ class ContextualAdapter(torch.nn.Module):
             scale: What the bias is multiplied by.
             near: Which beginnings each frame may attend to, from ``reach.reached``;
                 None: all, of an adapter without a margin.
+            run: As for ``listen``.
 
         Returns:
             The bias (B, n, D); the attention of each head (B, H, n, M + 1) on
@@ -277,7 +279,7 @@ class ContextualAdapter(torch.nn.Module):
         Raises:
             ValueError: as ``listen`` and ``attend``.
         """
-        query, _ = self.listen(hs)
+        query, _ = self.listen(hs, run=run)
         bias, attention = self.attend(query, catalog, scale, near)
         if near is not None:
             attention = near.spread(attention, catalog.keys.size(1))

@@ -23,6 +23,7 @@ from espnet_dynlook.model.adapting import (
 from espnet_dynlook.model.asr import DynlookASRModel
 from espnet_dynlook.model.supervision import Bias, judge
 from espnet_dynlook.model.taps import LayerTaps
+from espnet_dynlook.search.gru import fast_gru
 
 with espnet_imports():
     from espnet2.torch_utils.device_funcs import force_gatherable
@@ -253,7 +254,9 @@ class DynlookContextualModel(DynlookASRModel):
         assert hs is not None  # in evaluation mode, no layer is dropped
         hs = [h.to(out.dtype) for h in hs] + [out] * self.adapter.use_last
         bias.near = near_names(self, self.adapter, out, bias.catalog)
-        added, bias.heads = self.adapter(hs, bias.catalog, bias.scale, bias.near)
+        added, bias.heads = self.adapter(
+            hs, bias.catalog, bias.scale, bias.near, fast_gru
+        )
         out = out + added
         return ((out, *found[1:]) if isinstance(found, tuple) else out), olens
 

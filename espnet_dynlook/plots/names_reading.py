@@ -25,6 +25,7 @@ from espnet_dynlook.plots.reading import (
 from espnet_dynlook.plots.style import PlotError
 from espnet_dynlook.plots.utterance import Utterance
 from espnet_dynlook.plots.words import read_words, recognised
+from espnet_dynlook.search.gru import fast_gru
 from espnet_dynlook.training.adapter import load_adapter
 from espnet_dynlook.training.loading import CheckpointMismatch
 
@@ -192,7 +193,7 @@ def run(
         encoded = encode_catalog(adapter, catalog, model.token_list)
         hs = [*hs, *([output] if adapter.use_last else [])]
         near = near_names(model, adapter, output, encoded)
-        bias, heads = adapter(hs, encoded, args.adapter_scale, near)
+        bias, heads = adapter(hs, encoded, args.adapter_scale, near, fast_gru)
         log_probs = model.ctc.log_softmax(output + bias)[0, :frames].float().cpu()
         attended = encoded.by_name(heads.mean(dim=1))
         attention = attended[0, :frames].float().cpu().numpy()
