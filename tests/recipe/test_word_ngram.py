@@ -1,6 +1,7 @@
 """N-grams of words and of tokens in asr.sh, with stand-ins for KenLM and python."""
 
 import os
+from pathlib import Path
 
 import pytest
 from test_asr_sh import stub_python
@@ -9,6 +10,14 @@ LMPLZ = """#!/usr/bin/env bash
 while [ "$1" != --arpa ]; do shift; done
 touch "$2"
 """
+
+
+@pytest.fixture(autouse=True)
+def without_kenlm(monkeypatch):
+    """A machine may have KenLM's programs on its PATH: they would read the stand-in."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    kept = [folder for folder in folders if not Path(folder, "build_binary").exists()]
+    monkeypatch.setenv("PATH", os.pathsep.join(kept))
 
 
 @pytest.mark.parametrize("unit", ["word", "token"])
