@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_dynlook.search.compiled import compiled
+from espnet_dynlook.search.compiled import bare
 
 NEVER = -math.inf
 #: A term of a sum that is so many nats below another one changes no digit of it.
@@ -14,7 +14,8 @@ TOO_SMALL = 45.0
 # Columns of labellings (integers). Parents stand before children.
 PARENT, TOKEN, OPEN, WORDS, LM, CLOSED, CLOSE_LM, FIRST, MATCHES = range(9)
 WORD, LENGTH = 9, 10  # of the open word: hash of its letters, how many
-NODE_INTS = 11
+PLACE = 11  # among the hypotheses, if it is one
+NODE_INTS = 12
 # Columns of labellings (numbers): language model so far, what the end of the open word
 # adds to it, and how much more that is for a word of the catalog.
 LM_SCORE, CLOSE, GAIN = range(3)
@@ -28,12 +29,13 @@ PLAIN_BLANK, PLAIN_LABEL, BLANK, LABEL, PLAIN, EVERY = range(6)
 ENTRY_BLANK, ENTRY_LABEL, ENTRY_EVERY = range(3)
 # Columns of emissions.
 FRAME, EMITTED, BEFORE = range(3)
-# How many there are of each.
-NODES, EMISSIONS, POOL, HYPOTHESES, TOKENS, COMMON = range(6)
+# How many there are of each; of match scores, and in which half of them they are.
+NODES, EMISSIONS, POOL, HYPOTHESES, TOKENS, COMMON, MATCHED, HALF = range(8)
+COUNTS = 8
 # What a token does to words.
 INSIDE, BEGINS, SEPARATES = range(3)
 # Why the kernel stopped.
-DONE, GROW, ASK = range(3)
+DONE, GROW, GROW_ROOM, ASK = range(4)
 # What a language model is asked about, and whether compiled code can ask it.
 ASK_WORDS, ASK_TOKENS, SAY_WORDS, SAY_TOKENS = range(1, 5)
 
@@ -159,7 +161,7 @@ class Frame(NamedTuple):
     next_lm: np.ndarray
 
 
-@compiled
+@bare
 def add(a: float, b: float) -> float:
     """Return log(exp(a) + exp(b))."""
     if a < b:
@@ -169,7 +171,7 @@ def add(a: float, b: float) -> float:
     return a + math.log1p(math.exp(b - a))
 
 
-@compiled
+@bare
 def sum_up(scores, at):
     """Fill in the sums of a row of scores."""
     plain = add(scores[at, PLAIN_BLANK], scores[at, PLAIN_LABEL])
@@ -179,21 +181,21 @@ def sum_up(scores, at):
         scores[at, EVERY] = add(blank, label)
 
 
-@compiled
+@bare
 def put(values: np.ndarray, row: int, numbers: tuple) -> None:
     """Write a row; a slice would do, but takes seconds to compile."""
     for n in range(len(numbers)):
         values[row, n] = numbers[n]
 
 
-@compiled
+@bare
 def slot_of(first: int, second: int, size: int) -> int:
     """Return where to look first for a pair in a table of 2 ** n places."""
     mixed = (first * 2654435761) ^ (second * 40503 + 0x9E3779B9)
     return (mixed ^ (mixed >> 15)) & (size - 1)
 
 
-@compiled
+@bare
 def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     """Return the phrase graph's node behind a token, -1 if there is none."""
     if not (masks[node] >> (token & 63)) & 1:
@@ -201,7 +203,7 @@ def find_arc(arcs: np.ndarray, masks: np.ndarray, node: int, token: int) -> int:
     return find_pair(arcs, node, token)
 
 
-@compiled
+@bare
 def begun(graph: Graph, token: int) -> tuple[int, int]:
     """Return where the entries that a token begins are in ``Graph.firsts``."""
     if token + 1 >= len(graph.starts):
@@ -209,7 +211,7 @@ def begun(graph: Graph, token: int) -> tuple[int, int]:
     return graph.starts[token], graph.starts[token + 1]
 
 
-@compiled
+@bare
 def find_pair(table: np.ndarray, first: int, second: int) -> int:
     """Return the third number of the row that begins with two, -1 if there is none."""
     slot = slot_of(first, second, len(table))
@@ -220,7 +222,7 @@ def find_pair(table: np.ndarray, first: int, second: int) -> int:
     return -1
 
 
-@compiled
+@bare
 def find_node(table: np.ndarray, nodes: np.ndarray, parent: int, token: int) -> int:
     """Return the labelling one token longer, -1 if it is not known."""
     slot = slot_of(parent, token, len(table))
@@ -232,7 +234,7 @@ def find_node(table: np.ndarray, nodes: np.ndarray, parent: int, token: int) -> 
     return -1
 
 
-@compiled
+@bare
 def enter_node(table: np.ndarray, nodes: np.ndarray, node: int) -> None:
     """Make a labelling known."""
     slot = slot_of(nodes[node, PARENT], nodes[node, TOKEN], len(table))

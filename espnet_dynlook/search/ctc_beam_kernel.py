@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from espnet_dynlook.search.compiled import compiled
+from espnet_dynlook.search.compiled import bare, compiled
 from espnet_dynlook.search.ctc_beam_arrays import (
     ASK,
     ASK_TOKENS,
@@ -28,16 +28,20 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     EVERY,
     FIRST,
     GROW,
+    GROW_ROOM,
+    HALF,
     HYPOTHESES,
     INSIDE,
     LENGTH,
     LM,
     LM_SCORE,
+    MATCHED,
     MATCHES,
     NODE,
     NODES,
     OPEN,
     PARENT,
+    PLACE,
     POOL,
     SAY_TOKENS,
     SAY_WORDS,
@@ -54,25 +58,26 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     put,
     sum_up,
 )
-from espnet_dynlook.search.ctc_beam_expand import (
+from espnet_dynlook.search.ctc_beam_expand import candidates, committed
+from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
+from espnet_dynlook.search.ctc_beam_room import (
     ADDED,
     EMITS,
     ENTRIES,
     ENTRY,
     LABELLING,
     ORIGIN,
-    PLACE,
+    PLACED,
+    PLAINLY,
+    RANKED,
     SOURCE,
-    candidates,
-    committed,
 )
-from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
 from espnet_dynlook.search.ctc_beam_silence import entries_need, go_on
 from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_tokens
 
 
-@compiled
-def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, frame):
+@bare
+def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
     """Go on through frames until all are done, or something is needed.
 
     Args:
@@ -83,15 +88,12 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
         settings: Of the search.
         graph: Of the catalog.
         lattice: What is known; changed.
-        match_scores: Of the hypotheses' open entries: paths that end with a blank, or
-            with the last token.
         frame: What was worked out for the frame.
+        room: With the match scores; changed.
 
     Returns:
-        The frame it stopped at, why, and the match scores.
+        The frame it stopped at, and why.
     """
-    counts, nodes = lattice.counts, lattice.nodes
-    beam = settings.beam
     while at < len(rows):
         if not asked:
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
@@ -99,40 +101,52 @@ def run(rows, at, asked, first_number, settings, graph, lattice, match_scores, f
                 rows[at], common, count, settings, graph, lattice, frame
             ):
                 count = common
-            counts[TOKENS], counts[COMMON] = count, common
-            most, new = 0, 0
-            for h in range(counts[HYPOTHESES] if graph.roots else 0):
-                most = max(most, nodes[lattice.hyps[h, NODE], MATCHES])
-            for q in range(count if graph.roots else 0):
-                first, beyond = begun(graph, frame.tokens[q])
-                new = max(new, beyond - first)
-            if (
-                counts[NODES] + beam > len(nodes)
-                or counts[EMISSIONS] + beam > len(lattice.emissions)
-                or counts[POOL] + beam * (most + new) > len(lattice.pool)
-            ):
-                return at, GROW, match_scores
-            if needs_language(settings, lattice, frame):
-                return at, ASK, match_scores
+            lattice.counts[TOKENS], lattice.counts[COMMON] = count, common
+            if count > 0:
+                if not has_room(settings.beam, graph, lattice, frame):
+                    return at, GROW
+                if needs_language(settings, lattice, frame):
+                    return at, ASK
         asked = False
-        match_scores = follow_frame(
-            rows[at], first_number + at, settings, graph, lattice, match_scores, frame
-        )
+        if not follow_frame(
+            rows[at], first_number + at, settings, graph, lattice, frame, room
+        ):
+            return at, GROW_ROOM
         at += 1
-    return at, DONE, match_scores
+    return at, DONE
 
 
-@compiled
+@bare
+def has_room(beam, graph, lattice, frame):
+    """Tell whether the lattice has room for what a frame may add."""
+    counts, nodes = lattice.counts, lattice.nodes
+    most, new = 0, 0
+    if graph.roots:
+        for h in range(counts[HYPOTHESES]):
+            most = max(most, nodes[lattice.hyps[h, NODE], MATCHES])
+        for q in range(counts[TOKENS]):
+            first, beyond = begun(graph, frame.tokens[q])
+            new = max(new, beyond - first)
+    return (
+        counts[NODES] + beam <= len(nodes)
+        and counts[EMISSIONS] + beam <= len(lattice.emissions)
+        and counts[POOL] + beam * (most + new) <= len(lattice.pool)
+    )
+
+
+@bare
 def needs_language(settings, lattice, frame):
     """Tell whether a frame needs what the language model has not said yet.
 
     A model that compiled code can ask is asked at once.
     """
+    if settings.language == 0:
+        return False
     counts, nodes = lattice.counts, lattice.nodes
     if settings.language == SAY_TOKENS:
         say_tokens(settings.ngram, lattice, frame)
     if settings.language == ASK_TOKENS:
-        return counts[TOKENS] > 0
+        return True
     if settings.language != ASK_WORDS and settings.language != SAY_WORDS:
         return False
     ends_word = False
@@ -150,50 +164,67 @@ def needs_language(settings, lattice, frame):
     return False
 
 
-@compiled
-def follow_frame(row, number, settings, graph, lattice, match_scores, frame):
-    """Replace the hypotheses by those after one more frame; return match scores."""
+@bare
+def follow_frame(row, number, settings, graph, lattice, frame, room):
+    """Replace the hypotheses by those after one more frame.
+
+    Returns:
+        False: nothing was done, since the room is too small.
+    """
     if lattice.counts[TOKENS] == 0:
-        return go_on(row, settings, lattice, match_scores)
-    found = candidates(row, settings, graph, lattice, match_scores, frame)
-    chosen = best_candidates(found, settings)
-    enter_new(chosen, found, settings, lattice, frame)
-    return keep(chosen, found, row, number, lattice)
+        go_on(row, settings, lattice, room)
+        return True
+    total = candidates(row, settings, graph, lattice, frame, room)
+    if total < 0:
+        return False
+    chosen = best_candidates(total, settings, lattice.counts[HYPOTHESES], room)
+    enter_new(chosen, settings, lattice, frame, room)
+    keep(chosen, row, number, lattice, room)
+    return True
 
 
-@compiled
-def best_candidates(found, settings):
-    """Return which candidates are kept."""
-    total, rows, own, extras, values, _ = found
-    scores = np.empty(total)
-    ranks = np.empty(total)
+@bare
+def best_candidates(total, settings, held, room):
+    """Choose candidates; return how many are kept.
+
+    Args:
+        total: How many there are.
+        settings: Of the search.
+        held: The first so many are there with a blank, and with a label.
+        room: Has the candidates; its ``chosen`` is filled.
+    """
+    rows, own, values = room.rows, room.scores, room.values
     lifted = False
     for at in range(total):
-        if rows[at, LABELLING] >= 0:  # with a blank, and with a label
+        first, beyond = rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]
+        if at < held:
             sum_up(own, at)
-            for m in range(rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]):
+            for m in range(first, beyond):
                 blank, label = values[m, ENTRY_BLANK], values[m, ENTRY_LABEL]
                 values[m, ENTRY_EVERY] = add(blank, label)
         value = own[at, EVERY]
         rank = value
-        for m in range(rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]):
+        for m in range(first, beyond):
             rank = max(rank, values[m, ENTRY_EVERY])
         lifted |= rank > value
-        scores[at] = value + extras[at]
-        ranks[at] = rank + extras[at]
-    return select(scores, ranks, lifted, settings)
+        room.totals[at] = value + room.extras[at]
+        room.ranks[at] = rank + room.extras[at]
+    # Their roots: what was entered can only have become more.
+    bounds = room.heaps[PLAINLY, 0], room.heaps[RANKED, 0]
+    return select(total, lifted, bounds, settings, room)
 
 
-@compiled
-def enter_new(chosen, found, settings, lattice, frame):
+@bare
+def enter_new(number, settings, lattice, frame, room):
     """Make the labellings of the chosen candidates that are not known."""
     kinds = settings.kinds
     counts, nodes, lms, table, pool, _, _, hyps, _ = lattice
-    rows, entries = found.rows, found.entries
-    for c in chosen:
+    rows, entries = room.rows, room.entries
+    for n in range(number):
+        c = room.chosen[n]
         if rows[c, LABELLING] >= 0:
             continue
-        origin, token, place = rows[c, ORIGIN], rows[c, ADDED], rows[c, PLACE]
+        origin, token, place = rows[c, ORIGIN], rows[c, ADDED], rows[c, PLACED]
         parent = hyps[origin, NODE]
         rows[c, LABELLING] = find_node(table, nodes, parent, token)
         if rows[c, LABELLING] >= 0:
@@ -209,6 +240,7 @@ def enter_new(chosen, found, settings, lattice, frame):
         nodes[node, CLOSED] = 0
         nodes[node, FIRST] = counts[POOL]
         nodes[node, MATCHES] = rows[c, ENTRIES]
+        nodes[node, PLACE] = -1
         put(lms, node, (lms[parent, LM_SCORE], 0.0, 0.0))
         if closes:
             nodes[node, LM] = nodes[parent, CLOSE_LM]
@@ -225,42 +257,46 @@ def enter_new(chosen, found, settings, lattice, frame):
             nodes[node, WORD] = grown_word(settings.ngram, word, token)
             nodes[node, LENGTH] = length + settings.ngram.tokens[token, 3]
         for m in range(rows[c, ENTRIES]):
-            pool[counts[POOL] + m] = entries[rows[c, ENTRY] + m, 0]
+            pool[counts[POOL] + m] = entries[rows[c, ENTRY] + m]
         counts[POOL] += rows[c, ENTRIES]
         enter_node(table, nodes, node)
         rows[c, LABELLING] = node
 
 
-@compiled
-def keep(chosen, found, row, number, lattice):
-    """Make the chosen candidates the hypotheses; return their match scores."""
+@bare
+def keep(number, row, frame, lattice, room):
+    """Make the chosen candidates the hypotheses.
+
+    Args:
+        number: How many they are.
+        row: Log-probabilities (V,).
+        frame: Number of the frame.
+        lattice: Its hypotheses are replaced.
+        room: With the candidates; the match scores are replaced.
+    """
     counts, nodes, _, _, _, emissions, probabilities, hyps, hyp_scores = lattice
-    _, rows, scores, _, values, _ = found
-    needed = 0
-    for c in chosen:
-        needed += rows[c, ENTRIES]
-    kept = np.empty((needed, 3))
-    needed = 0
-    for at in range(len(chosen)):
-        c = chosen[at]
+    rows, scores, values = room.rows, room.scores, room.values
+    kept = room.matches[1 - counts[HALF]]
+    used = 0
+    for at in range(number):
+        c = room.chosen[at]
         node = rows[c, LABELLING]
         hyps[at, NODE] = node
         hyps[at, EMISSION] = rows[c, SOURCE]
-        hyps[at, SCORES] = needed
+        hyps[at, SCORES] = used
         for n in range(6):
             hyp_scores[at, n] = scores[c, n]
         for m in range(rows[c, ENTRIES]):
             for n in range(3):
-                kept[needed + m, n] = values[rows[c, ENTRY] + m, n]
-        needed += rows[c, ENTRIES]
+                kept[used + m, n] = values[rows[c, ENTRY] + m, n]
+        used += rows[c, ENTRIES]
         if rows[c, EMITS]:
             emission = counts[EMISSIONS]
             counts[EMISSIONS] += 1
-            put(emissions, emission, (number, nodes[node, TOKEN], rows[c, SOURCE]))
+            put(emissions, emission, (frame, nodes[node, TOKEN], rows[c, SOURCE]))
             probabilities[emission] = math.exp(row[nodes[node, TOKEN]])
             hyps[at, EMISSION] = emission
-    counts[HYPOTHESES] = len(chosen)
-    return kept
+    counts[HYPOTHESES], counts[MATCHED], counts[HALF] = number, used, 1 - counts[HALF]
 
 
 @compiled

@@ -1,15 +1,13 @@
 """What of a frame the CTC beam search keeps: tokens, and hypotheses."""
 
-import numpy as np
-
-from espnet_dynlook.search.compiled import compiled
+from espnet_dynlook.search.compiled import bare
 from espnet_dynlook.search.ctc_beam_arrays import NEVER
 
 #: A part of so many places is put in order one by one.
 FEW = 12
 
 
-@compiled
+@bare
 def choose_tokens(row, settings, named, frame):
     """Choose the tokens of a frame, and what entries get for them.
 
@@ -32,7 +30,9 @@ def choose_tokens(row, settings, named, frame):
     few = int(boosting[2]) if named else 0
     limit = min(max(settings.candidates, few), len(row))
     least = min(rarest, floor) if named else rarest
-    top = np.max(row)
+    top = NEVER
+    for value in row:
+        top = max(top, value)
     count = 0
     for token in range(len(row)):  # the best, in order; ties by number
         value = row[token]
@@ -40,7 +40,9 @@ def choose_tokens(row, settings, named, frame):
             continue
         if value < least and value < top:
             continue
-        if count == limit and value <= row[tokens[count - 1]]:
+        # The rarer ones are only for entries, and of those only the best few count.
+        most = limit if value >= rarest or value == top else min(limit, few)
+        if count >= most and value <= row[tokens[most - 1]]:
             continue
         at = min(count, limit - 1)
         while at > 0 and row[tokens[at - 1]] < value:
@@ -64,36 +66,46 @@ def choose_tokens(row, settings, named, frame):
     return max(common, needed), common
 
 
-@compiled
-def select(scores, ranks, lifted, settings):
+@bare
+def select(number, lifted, bounds, settings, room):
     """Choose hypotheses: the best ones, and those that open entries make the best.
 
     Args:
-        scores: Of the hypotheses.
-        ranks: The same, with the bias of their open entries.
-        lifted: Whether these differ.
+        number: Of candidates.
+        lifted: Whether their ranks differ from their totals.
+        bounds: At least as many as the beam holds have so much, by totals and by ranks.
         settings: Of the search.
+        room: Has ``totals`` and ``ranks``; its ``chosen`` is filled.
+
+    Returns:
+        How many are chosen.
     """
-    beam, reserve = settings.beam, reserve_of(lifted, settings)
-    least = np.max(scores) - settings.pruning[2]
-    taken = np.zeros(len(scores), dtype=np.bool_)
-    chosen = np.empty(min(beam, len(scores)), dtype=np.int64)
-    count = 0
-    for at in best_of(scores, least, taken, beam - reserve):
-        chosen[count] = at
-        taken[at] = True
-        count += 1
+    totals, taken, chosen = room.totals, room.taken, room.chosen
+    reserve = reserve_of(lifted, settings)
+    least = NEVER
+    for at in range(number):
+        least = max(least, totals[at])
+        taken[at] = False
+    least -= settings.pruning[2]
+    places = settings.beam - reserve
+    count = best_of(totals, number, max(least, bounds[0]), places, room)
+    for n in range(count):
+        chosen[n] = room.places[n]
+        taken[chosen[n]] = True
     if reserve:
-        for at in best_of(ranks, least, taken, len(chosen) - count):
-            chosen[count] = at
-            count += 1
-    return chosen[:count]
+        places = settings.beam - count
+        found = best_of(room.ranks, number, max(least, bounds[1]), places, room)
+        for n in range(found):
+            chosen[count + n] = room.places[n]
+        count += found
+    return count
 
 
-@compiled
-def selected_already(scores, ranks, lifted, settings):
+@bare
+def selected_already(held, lifted, settings, room):
     """Tell whether ``select`` would choose all, in the order that they are in."""
-    held, least = len(scores), scores[0] - settings.pruning[2]
+    scores, ranks = room.totals, room.ranks
+    least = scores[0] - settings.pruning[2]
     places = min(settings.beam - reserve_of(lifted, settings), held)
     first = 0  # so many are chosen by their scores
     while first < places and scores[first] >= least:
@@ -108,7 +120,7 @@ def selected_already(scores, ranks, lifted, settings):
     return True
 
 
-@compiled
+@bare
 def reserve_of(lifted, settings):
     """Return how many places of the beam are for what open entries make the best.
 
@@ -117,36 +129,45 @@ def reserve_of(lifted, settings):
     return (settings.beam + 3) // 4 if lifted and settings.beam > 1 else 0
 
 
-@compiled
-def best_of(values, least, taken, number):
-    """Return where at most so many values are that are large enough, the largest first.
+@bare
+def best_of(values, length, least, number, room):
+    """Find where at most so many values are that are large enough, the largest first.
 
     Of equal ones the first come first. With a sort of its own: a library's takes numba
     seconds to compile, and puts in order what is not wanted.
+
+    Args:
+        values: Of candidates.
+        length: How many candidates there are.
+        least: Smaller ones are not wanted.
+        number: How many are.
+        room: What is ``taken`` is left out; its ``places`` are filled.
+
+    Returns:
+        How many there are.
     """
-    places = np.empty(len(values), dtype=np.int64)
+    places, taken = room.places, room.taken
     count = 0
     ordered = True
-    for n in range(len(values)):
+    for n in range(length):
         if not taken[n] and values[n] >= least:
             places[count] = n
             ordered &= count == 0 or not before(values, n, places[count - 1])
             count += 1
     number = min(number, count)
     if not ordered:  # after frames of silence it mostly is
-        put_in_order(values, places, count, number)
-    return places[:number]
+        put_in_order(values, places, count, number, room.ends)
+    return number
 
 
-@compiled
-def put_in_order(values, places, count, number):
+@bare
+def put_in_order(values, places, count, number, ends):
     """Put so many places in order, at least the first of them: a quicksort.
 
     Without a call of itself: loaded from disk, numba's code crashed in one.
     """
     first = 0  # those before it are done
-    ends = np.empty(count + 1, dtype=np.int64)  # of the parts behind it, the next last
-    ends[0], parts = count, 1
+    ends[0], parts = count, 1  # of the parts behind it, the next last
     while parts and first < number:
         end = ends[parts - 1]
         if end - first > FEW:
@@ -163,7 +184,7 @@ def put_in_order(values, places, count, number):
         parts -= 1
 
 
-@compiled
+@bare
 def split(values, places, first, beyond):
     """Move what comes first before the rest (Hoare); return where the rest begins."""
     middle = places[first + (beyond - first - 1) // 2]
@@ -180,7 +201,7 @@ def split(values, places, first, beyond):
         right -= 1
 
 
-@compiled
+@bare
 def before(values, one, other):
     """Tell whether one place comes before another."""
     if values[one] == values[other]:

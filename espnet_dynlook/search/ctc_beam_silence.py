@@ -3,9 +3,7 @@
 Most frames of a trained model are such ones.
 """
 
-import numpy as np
-
-from espnet_dynlook.search.compiled import compiled
+from espnet_dynlook.search.compiled import bare
 from espnet_dynlook.search.ctc_beam_arrays import (
     BLANK,
     ENTRY_BLANK,
@@ -13,9 +11,11 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     ENTRY_LABEL,
     EVERY,
     FIRST,
+    HALF,
     HYPOTHESES,
     LABEL,
     LM_SCORE,
+    MATCHED,
     MATCHES,
     NEVER,
     NODE,
@@ -33,7 +33,7 @@ from espnet_dynlook.search.ctc_beam_expand import begins_entries
 from espnet_dynlook.search.ctc_beam_pruning import select, selected_already
 
 
-@compiled
+@bare
 def entries_need(row, common, count, settings, graph, lattice, frame):
     """Tell whether entries need the tokens of a frame that nothing else may follow.
 
@@ -67,20 +67,20 @@ def entries_need(row, common, count, settings, graph, lattice, frame):
     return False
 
 
-@compiled
-def go_on(row, settings, lattice, match_scores):
-    """Follow a frame of no token in place; return the match scores.
+@bare
+def go_on(row, settings, lattice, room):
+    """Follow a frame of no token in place.
 
     Args:
         row: Log-probabilities (V,).
         settings: Of the search.
         lattice: What is known; changed.
-        match_scores: Of the hypotheses' open entries; changed.
+        room: Its match scores are changed.
     """
     counts, nodes, lms, _, _, _, _, hyps, scores = lattice
+    matches = room.matches[counts[HALF]]
     blank = row[settings.blank]
     held = counts[HYPOTHESES]
-    values, ranks = np.empty(held), np.empty(held)
     lifted = False
     for h in range(held):
         node = hyps[h, NODE]
@@ -93,38 +93,42 @@ def go_on(row, settings, lattice, match_scores):
         sum_up(scores, h)
         rank = scores[h, EVERY]
         for m in range(hyps[h, SCORES], hyps[h, SCORES] + nodes[node, MATCHES]):
-            match_scores[m, ENTRY_BLANK] = match_scores[m, ENTRY_EVERY] + blank
-            match_scores[m, ENTRY_LABEL] += stay
-            every = add(match_scores[m, ENTRY_BLANK], match_scores[m, ENTRY_LABEL])
-            match_scores[m, ENTRY_EVERY] = every
+            matches[m, ENTRY_BLANK] = matches[m, ENTRY_EVERY] + blank
+            matches[m, ENTRY_LABEL] += stay
+            every = add(matches[m, ENTRY_BLANK], matches[m, ENTRY_LABEL])
+            matches[m, ENTRY_EVERY] = every
             rank = max(rank, every)
         lifted |= rank > scores[h, EVERY]
-        values[h] = scores[h, EVERY] + lms[node, LM_SCORE]
-        ranks[h] = rank + lms[node, LM_SCORE]
-    if selected_already(values, ranks, lifted, settings):
-        return match_scores
-    return rearranged(select(values, ranks, lifted, settings), lattice, match_scores)
+        room.totals[h] = scores[h, EVERY] + lms[node, LM_SCORE]
+        room.ranks[h] = rank + lms[node, LM_SCORE]
+    if not selected_already(held, lifted, settings, room):
+        number = select(held, lifted, (NEVER, NEVER), settings, room)
+        rearrange(number, lattice, room)
 
 
-@compiled
-def rearranged(chosen, lattice, match_scores):
-    """Make these the hypotheses, in this order; return their match scores."""
+@bare
+def rearrange(number, lattice, room):
+    """Make the first of the chosen the hypotheses, in this order."""
     counts, nodes, _, _, _, _, _, hyps, scores = lattice
-    held = counts[HYPOTHESES]
-    hyps_before, scores_before = hyps[:held].copy(), scores[:held].copy()
-    kept = np.empty_like(match_scores)
-    used = 0
-    for at in range(len(chosen)):
-        before = chosen[at]
+    half = counts[HALF]
+    old, new = room.matches[half], room.matches[1 - half]
+    before, scores_before = room.rows, room.scores
+    for h in range(counts[HYPOTHESES]):
         for n in range(hyps.shape[1]):
-            hyps[at, n] = hyps_before[before, n]
+            before[h, n] = hyps[h, n]
         for n in range(scores.shape[1]):
-            scores[at, n] = scores_before[before, n]
+            scores_before[h, n] = scores[h, n]
+    used = 0
+    for at in range(number):
+        h = room.chosen[at]
+        for n in range(hyps.shape[1]):
+            hyps[at, n] = before[h, n]
+        for n in range(scores.shape[1]):
+            scores[at, n] = scores_before[h, n]
         size = nodes[hyps[at, NODE], MATCHES]
         for m in range(size):
-            for n in range(match_scores.shape[1]):
-                kept[used + m, n] = match_scores[hyps_before[before, SCORES] + m, n]
+            for n in range(old.shape[1]):
+                new[used + m, n] = old[before[h, SCORES] + m, n]
         hyps[at, SCORES] = used
         used += size
-    counts[HYPOTHESES] = len(chosen)
-    return kept[:used]
+    counts[HYPOTHESES], counts[MATCHED], counts[HALF] = number, used, 1 - half

@@ -20,18 +20,19 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     EMISSION,
     EMITTED,
     FRAME,
+    GROW,
+    GROW_ROOM,
     INSIDE,
     LM,
     NODE,
     OPEN,
     PARENT,
     PLAIN,
-    SAY_TOKENS,
     SEPARATES,
     WORDS,
-    Frame,
     Lattice,
 )
+from espnet_dynlook.search.ctc_beam_desk import desk_for
 from espnet_dynlook.search.ctc_beam_kernel import final_scores, run
 from espnet_dynlook.search.ctc_beam_language import Language
 from espnet_dynlook.search.incremental import (
@@ -50,7 +51,6 @@ from espnet_dynlook.search.lattice import (
     rematched,
     shared,
     steps_from,
-    widened,
 )
 from espnet_dynlook.search.phrase_graph import PhraseGraph, kept_graph
 
@@ -249,31 +249,26 @@ class CTCBeam:
     def _follow(self, rows: np.ndarray) -> "CTCBeam":
         """Go on with at most a block of frames."""
         settings, graph = self.search.settings, self.graph.arrays
-        size = max(settings.candidates, int(settings.boosting[2]))
-        beam, pool = settings.beam, 1024
-        held = beam if settings.language == SAY_TOKENS else 0
-        frame = Frame(
-            np.zeros(size, dtype=np.int64),
-            np.zeros(size),
-            np.zeros((held, size)),
-            np.zeros((held, size), dtype=np.int64),
-        )
-        lattice = widened(self.lattice, len(rows), beam, pool)
-        scores = self.match_scores.copy()  # silence is followed in place
         known = Language(self)
         settings = settings._replace(ngram=known.ngram)
+        desk = desk_for(settings, rows.shape[1])
+        frame = desk.frame
+        desk.put(self.lattice, self.match_scores)
         at, why, asked = 0, ASK, False
         while why != DONE:
-            at, why, scores = run(
-                rows, at, asked, self.frames, settings, graph, lattice, scores, frame
+            at, why = run(
+                *(rows, at, asked, self.frames, settings, graph),
+                *(desk.lattice, frame, desk.room),
             )
-            asked = why == ASK
-            if asked:
-                frame = known.answer(lattice, frame)
-            elif why != DONE:
-                pool *= 2
-                lattice = widened(lattice, len(rows) - at, beam, pool)
-        lattice, settled, probabilities = compact(lattice)
+            asked = why in (ASK, GROW_ROOM)
+            if why == ASK:
+                frame = known.answer(desk.lattice, frame)
+            elif why == GROW:
+                desk.widen_lattice()
+            elif why == GROW_ROOM:
+                desk.widen_room()
+        scores = desk.match_scores()
+        lattice, settled, probabilities = compact(desk.lattice)
         said, open_word = self.said, list(self.open_word)
         for token in _tokens(settled, probabilities):
             said = chained(said, token)

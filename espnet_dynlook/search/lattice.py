@@ -7,6 +7,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     BEFORE,
     BEGINS,
     BLANK,
+    COUNTS,
     EMISSION,
     EMISSIONS,
     EVERY,
@@ -36,7 +37,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
 
 def empty_lattice() -> Lattice:
     """Return one hypothesis, of no tokens."""
-    counts = np.zeros(6, dtype=np.int64)
+    counts = np.zeros(COUNTS, dtype=np.int64)
     counts[[NODES, EMISSIONS, HYPOTHESES]] = 1
     nodes = np.zeros((1, NODE_INTS), dtype=np.int64)
     nodes[0, [PARENT, TOKEN]] = -1
@@ -55,44 +56,53 @@ def empty_lattice() -> Lattice:
     )
 
 
-def widened(lattice: Lattice, frames: int, beam: int, pool: int) -> Lattice:
-    """Return a copy with room for further frames.
+def widened(lattice: Lattice, beam: int, further: int, pool: int) -> Lattice:
+    """Return a copy with room for more.
 
     Args:
         lattice: Compact or not.
-        frames: How many.
         beam: Hypotheses that are kept.
+        further: Room for labellings and emissions.
         pool: Room for open entries of labellings.
     """
-    counts = lattice.counts
-    nodes = int(counts[NODES]) + frames * beam
-    emissions = int(counts[EMISSIONS]) + frames * beam
-    table = np.full(1 << (2 * nodes).bit_length(), -1, dtype=np.int64)
+    nodes = int(lattice.counts[NODES]) + further
+    emissions = int(lattice.counts[EMISSIONS]) + further
+    pool += int(lattice.counts[POOL])
 
-    def more(values: np.ndarray, used: int, size: int) -> np.ndarray:
-        found = np.empty((size, *values.shape[1:]), dtype=values.dtype)
-        found[:used] = values[:used]
-        return found
+    def room(values: np.ndarray, size: int) -> np.ndarray:
+        return np.empty((size, *values.shape[1:]), dtype=values.dtype)
 
     found = Lattice(
-        counts.copy(),
-        more(lattice.nodes, counts[NODES], nodes),
-        more(lattice.lms, counts[NODES], nodes),
-        table,
-        more(lattice.pool, counts[POOL], int(counts[POOL]) + pool),
-        more(lattice.emissions, counts[EMISSIONS], emissions),
-        more(lattice.probabilities, counts[EMISSIONS], emissions),
-        more(lattice.hyps, counts[HYPOTHESES], beam),
-        more(lattice.hyp_scores, counts[HYPOTHESES], beam),
+        room(lattice.counts, COUNTS),
+        room(lattice.nodes, nodes),
+        room(lattice.lms, nodes),
+        np.empty(1 << (2 * nodes).bit_length(), dtype=np.int64),
+        room(lattice.pool, pool),
+        room(lattice.emissions, emissions),
+        room(lattice.probabilities, emissions),
+        room(lattice.hyps, beam),
+        room(lattice.hyp_scores, beam),
     )
-    _enter_all(found)
+    fill(found, lattice)
     return found
 
 
 @compiled
-def _enter_all(lattice):
-    for node in range(1, lattice.counts[NODES]):
-        enter_node(lattice.table, lattice.nodes, node)
+def fill(wide, lattice):
+    """Make a lattice another one, for which it has room."""
+    wide.counts[:] = lattice.counts
+    nodes, emissions = lattice.counts[NODES], lattice.counts[EMISSIONS]
+    held, pool = lattice.counts[HYPOTHESES], lattice.counts[POOL]
+    wide.nodes[:nodes] = lattice.nodes[:nodes]
+    wide.lms[:nodes] = lattice.lms[:nodes]
+    wide.pool[:pool] = lattice.pool[:pool]
+    wide.emissions[:emissions] = lattice.emissions[:emissions]
+    wide.probabilities[:emissions] = lattice.probabilities[:emissions]
+    wide.hyps[:held] = lattice.hyps[:held]
+    wide.hyp_scores[:held] = lattice.hyp_scores[:held]
+    wide.table[:] = -1
+    for node in range(1, nodes):
+        enter_node(wide.table, wide.nodes, node)
 
 
 @compiled

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_dynlook.search.compiled import compiled
+from espnet_dynlook.search.compiled import bare, compiled
 from espnet_dynlook.search.ctc_beam_arrays import (
     CLOSE,
     CLOSE_LM,
@@ -179,13 +179,13 @@ def _entered(rows, size):
     return table
 
 
-@compiled
+@bare
 def grown_word(ngram, before, token):
     """Return the hash of an open word with one more token; 0 is that of no letters."""
     return before * ngram.tokens[token, 1] + ngram.tokens[token, 0]
 
 
-@compiled
+@bare
 def say_word(ngram, state, word):
     """Return the log-probability of a word, -1 being none that is known; the state."""
     word = ngram.unknown if word < 0 else word
@@ -200,7 +200,7 @@ def say_word(ngram, state, word):
         state = ngram.links[state, 0]
 
 
-@compiled
+@bare
 def weighted_word(ngram, state, word, length):
     """Return weighted score, gain if an entry has the word, and the next state."""
     weight, insertion, penalty, each, lift = ngram.numbers
@@ -214,7 +214,7 @@ def weighted_word(ngram, state, word, length):
     return weight * score + insertion, gain, after
 
 
-@compiled
+@bare
 def close_words(ngram, lattice):
     """Fill in what the end of each hypothesis's open word adds."""
     nodes, lms = lattice.nodes, lattice.lms
@@ -238,7 +238,7 @@ def finals(ngram, states):
     return found
 
 
-@compiled
+@bare
 def say_tokens(ngram, lattice, frame):
     """Fill in what a model of tokens says of a frame's behind each hypothesis."""
     for h in range(lattice.counts[HYPOTHESES]):

@@ -4,7 +4,6 @@ import itertools
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from ctc_beam_cases import (
@@ -27,10 +26,11 @@ from espnet_dynlook.biasing.entries import CatalogError
 from espnet_dynlook.biasing.tokenizers import CharTokenizer
 from espnet_dynlook.biasing.weight_levels import LEVELS
 from espnet_dynlook.search.boosting import Boosting
-from espnet_dynlook.search.ctc_beam_arrays import COMMON, TOKENS, Frame
-from espnet_dynlook.search.ctc_beam_expand import ENTRIES, candidates
+from espnet_dynlook.search.ctc_beam_arrays import COMMON, TOKENS
+from espnet_dynlook.search.ctc_beam_desk import Desk
+from espnet_dynlook.search.ctc_beam_expand import candidates
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens
-from espnet_dynlook.search.lattice import widened
+from espnet_dynlook.search.ctc_beam_room import ENTRIES
 from espnet_dynlook.search.phrase_graph import build_graph, kept_graph
 from espnet_dynlook.search.unigram_boost import UnigramBoost
 
@@ -207,16 +207,16 @@ def test_entries_do_not_grow_with_the_number_of_weights():
 def looked_at(state, row):
     """Return how many candidates a frame has, and how many open entries these."""
     settings, graph = state.search.settings, state.graph.arrays
-    lattice = widened(state.lattice, 1, settings.beam, 1 << 16)
-    size = max(settings.candidates, int(settings.boosting[2]))
-    none = np.zeros((0, size))
-    frame = Frame(
-        np.zeros(size, dtype=np.int64), np.zeros(size), none, none.astype(np.int64)
-    )
-    chosen = choose_tokens(row, settings, graph.roots > 0, frame)
-    lattice.counts[[TOKENS, COMMON]] = chosen
-    found = candidates(row, settings, graph, lattice, state.match_scores, frame)
-    return found.number, int(found.rows[: found.number, ENTRIES].sum())
+    desk = Desk.of(settings, len(row))
+    desk.put(state.lattice, state.match_scores)
+    chosen = choose_tokens(row, settings, graph.roots > 0, desk.frame)
+    desk.lattice.counts[[TOKENS, COMMON]] = chosen
+    found = -1
+    while found < 0:
+        found = candidates(row, settings, graph, desk.lattice, desk.frame, desk.room)
+        if found < 0:
+            desk.widen_room()
+    return found, int(desk.room.rows[:found, ENTRIES].sum())
 
 
 # Streams
