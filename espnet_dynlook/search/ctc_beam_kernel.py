@@ -98,7 +98,7 @@ def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
         if not asked:
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
             if count > common and not entries_need(
-                rows[at], common, count, settings, graph, lattice, frame
+                rows[at], common, count, settings, graph, lattice, frame, room
             ):
                 count = common
             lattice.counts[TOKENS], lattice.counts[COMMON] = count, common

@@ -3,6 +3,8 @@
 Most frames of a trained model are such ones.
 """
 
+import numpy as np
+
 from espnet_dynlook.search.compiled import bare
 from espnet_dynlook.search.ctc_beam_arrays import (
     BLANK,
@@ -13,6 +15,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     FIRST,
     HALF,
     HYPOTHESES,
+    INSIDE,
     LABEL,
     LM_SCORE,
     MATCHED,
@@ -27,6 +30,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     add,
     begun,
     find_arc,
+    find_node,
     sum_up,
 )
 from espnet_dynlook.search.ctc_beam_expand import begins_entries
@@ -34,8 +38,10 @@ from espnet_dynlook.search.ctc_beam_pruning import select, selected_already
 
 
 @bare
-def entries_need(row, common, count, settings, graph, lattice, frame):
+def entries_need(row, common, count, settings, graph, lattice, frame, room):
     """Tell whether entries need the tokens of a frame that nothing else may follow.
+
+    What would not be kept is not needed: most names that have begun are far behind.
 
     Args:
         row: Log-probabilities (V,).
@@ -45,8 +51,10 @@ def entries_need(row, common, count, settings, graph, lattice, frame):
         graph: Of the catalog.
         lattice: What is known before the frame.
         frame: What was worked out for it.
+        room: With the match scores.
     """
-    counts, nodes, _, _, pool, _, _, hyps, _ = lattice
+    counts, nodes, lms, table, pool, _, _, hyps, scores = lattice
+    matches = room.matches[counts[HALF]]
     may_begin = begins_entries(row, settings)
     bits = 0
     for q in range(common, count):
@@ -55,6 +63,7 @@ def entries_need(row, common, count, settings, graph, lattice, frame):
         if may_begin and first < beyond:
             return True
         bits |= 1 << (token & 63)
+    known, total, rank = False, NEVER, NEVER
     for h in range(counts[HYPOTHESES]):
         node = hyps[h, NODE]
         for m in range(nodes[node, MATCHES]):
@@ -62,9 +71,52 @@ def entries_need(row, common, count, settings, graph, lattice, frame):
             if graph.masks[entry] & bits == 0:
                 continue
             for q in range(common, count):
-                if find_arc(graph.arcs, graph.masks, entry, frame.tokens[q]) >= 0:
+                token = frame.tokens[q]
+                child = find_arc(graph.arcs, graph.masks, entry, token)
+                if child < 0:
+                    continue
+                if settings.kinds[token] != INSIDE or len(frame.token_lm):
+                    return True  # what that adds is not worked out yet
+                if find_node(table, nodes, node, token) >= 0:
+                    return True  # it may be a hypothesis, which gets more
+                if not known:
+                    total, rank = least_kept(row, settings, lattice, matches)
+                    known = True
+                label = scores[h, EVERY] + row[token]
+                value = matches[hyps[h, SCORES] + m, ENTRY_EVERY] + row[token]
+                value += max(frame.boosts[q], 0.0) * graph.weights[child]
+                extra = lms[node, LM_SCORE]
+                if label + extra >= total or max(label, value) + extra >= rank:
                     return True
     return False
+
+
+@bare
+def least_kept(row, settings, lattice, matches):
+    """Return how much a new hypothesis needs to be kept: itself, or with its entries.
+
+    Not less than that; what the frame's other tokens bring may ask for more.
+    """
+    counts, nodes, lms, _, _, _, _, hyps, scores = lattice
+    blank = row[settings.blank]
+    total = rank = np.inf
+    best = NEVER
+    for h in range(counts[HYPOTHESES]):
+        node = hyps[h, NODE]
+        last = nodes[node, TOKEN]
+        stay = row[last] if last >= 0 else NEVER
+        value = max(scores[h, EVERY] + blank, scores[h, LABEL] + stay)
+        most = value
+        for m in range(hyps[h, SCORES], hyps[h, SCORES] + nodes[node, MATCHES]):
+            most = max(most, matches[m, ENTRY_EVERY] + blank)
+            most = max(most, matches[m, ENTRY_LABEL] + stay)
+        total = min(total, value + lms[node, LM_SCORE])
+        rank = min(rank, most + lms[node, LM_SCORE])
+        best = max(best, value + lms[node, LM_SCORE])
+    if counts[HYPOTHESES] < settings.beam:
+        total = rank = NEVER
+    least = best - settings.pruning[2]
+    return max(total, least), max(rank, least)
 
 
 @bare
