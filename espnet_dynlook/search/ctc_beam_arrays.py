@@ -35,7 +35,7 @@ COUNTS = 8
 # What a token does to words.
 INSIDE, BEGINS, SEPARATES = range(3)
 # Why the kernel stopped.
-DONE, GROW, GROW_ROOM, ASK = range(4)
+DONE, GROW, GROW_SCRATCH, ASK = range(4)
 # What a language model is asked about, and whether compiled code can ask it.
 ASK_WORDS, ASK_TOKENS, SAY_WORDS, SAY_TOKENS = range(1, 5)
 

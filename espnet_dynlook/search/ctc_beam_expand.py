@@ -37,7 +37,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     find_arc,
     put,
 )
-from espnet_dynlook.search.ctc_beam_room import (
+from espnet_dynlook.search.ctc_beam_scratch import (
     ADDED,
     EMITS,
     ENTRIES,
@@ -51,7 +51,7 @@ from espnet_dynlook.search.ctc_beam_room import (
 
 
 @bare
-def candidates(row, settings, graph, lattice, frame, room):
+def candidates(row, settings, graph, lattice, frame, scratch):
     """Fill in what may follow the hypotheses in a frame.
 
     Args:
@@ -60,15 +60,16 @@ def candidates(row, settings, graph, lattice, frame, room):
         graph: Of the catalog.
         lattice: What is known before the frame.
         frame: What was worked out for it.
-        room: Its first arrays are filled.
+        scratch: Its first arrays are filled.
 
     Returns:
-        How many candidates there are; -1: there is no room for their open entries.
+        How many candidates there are; -1: there is no room for their open entries in
+        the scratch arrays.
     """
-    used = unchanged(row, settings.blank, lattice, room)
+    used = unchanged(row, settings.blank, lattice, scratch)
     if used < 0:
         return -1
-    return extended(row, settings, graph, lattice, frame, room, used)
+    return extended(row, settings, graph, lattice, frame, scratch, used)
 
 
 @bare
@@ -78,11 +79,11 @@ def begins_entries(row, settings):
 
 
 @bare
-def unchanged(row, blank, lattice, room):
+def unchanged(row, blank, lattice, scratch):
     """Fill in the hypotheses without a new token; return how many values that took."""
     counts, nodes, lms, _, _, _, _, hyps, hyp_scores = lattice
-    rows, scores, values = room.rows, room.scores, room.values
-    matches = room.matches[counts[HALF]]
+    rows, scores, values = scratch.rows, scratch.scores, scratch.values
+    matches = scratch.matches[counts[HALF]]
     used = 0
     for h in range(counts[HYPOTHESES]):
         node = hyps[h, NODE]
@@ -92,7 +93,7 @@ def unchanged(row, blank, lattice, room):
         scores[h, PLAIN_LABEL] = hyp_scores[h, PLAIN_LABEL] + stay
         scores[h, BLANK] = hyp_scores[h, EVERY] + row[blank]
         scores[h, LABEL] = hyp_scores[h, LABEL] + stay
-        room.extras[h] = lms[node, LM_SCORE]
+        scratch.extras[h] = lms[node, LM_SCORE]
         size = nodes[node, MATCHES]
         put(rows, h, (h, -1, node, hyps[h, EMISSION], 0, used, size, 0))
         if used + size > len(values):
@@ -106,18 +107,23 @@ def unchanged(row, blank, lattice, room):
 
 
 @bare
-def extended(row, settings, graph, lattice, frame, room, used):
+def extended(row, settings, graph, lattice, frame, scratch, used):
     """Add what follows with a new token; return how many candidates there are.
 
     A labelling that is kept is no candidate twice: what leads there in this frame is
     added to its scores.
     """
     counts, nodes, lms, _, pool, _, _, hyps, hyp_scores = lattice
-    rows, scores, values, entries = room.rows, room.scores, room.values, room.entries
-    single, known, longer = room.single, room.known, room.longer
-    matches, ranges = room.matches[counts[HALF]], room.begun
+    rows, scores, values, entries = (
+        scratch.rows,
+        scratch.scores,
+        scratch.values,
+        scratch.entries,
+    )
+    single, known, longer = scratch.single, scratch.known, scratch.longer
+    matches, ranges = scratch.matches[counts[HALF]], scratch.begun
     # Heaps of at most what ``select`` will see, whose roots are the least of the best.
-    best, ranked = room.heaps[PLAINLY], room.heaps[RANKED]
+    best, ranked = scratch.heaps[PLAINLY], scratch.heaps[RANKED]
     kinds, named, may_begin = settings.kinds, graph.roots, begins_entries(row, settings)
     tokens, boosts, token_lm, _ = frame
     held, number, common = counts[HYPOTHESES], counts[TOKENS], counts[COMMON]
@@ -128,11 +134,11 @@ def extended(row, settings, graph, lattice, frame, room, used):
     for h in range(held):  # the best first: from the end, that is nearly a heap
         single[h] = max(scores[h, PLAIN_BLANK], scores[h, PLAIN_LABEL])
         value = max(scores[h, BLANK], scores[h, LABEL])
-        best[beam - 1 - h] = value + room.extras[h]
+        best[beam - 1 - h] = value + scratch.extras[h]
         if named:
             for m in range(rows[h, ENTRY], rows[h, ENTRY] + rows[h, ENTRIES]):
                 value = max(value, values[m, ENTRY_BLANK], values[m, ENTRY_LABEL])
-            ranked[beam - 1 - h] = value + room.extras[h]
+            ranked[beam - 1 - h] = value + scratch.extras[h]
     for at in range(beam // 2 - 1, -1, -1):
         sink(best, at, best[at])
         if named:
@@ -240,7 +246,7 @@ def extended(row, settings, graph, lattice, frame, room, used):
             put(rows, total, (h, token, -1, source_here, 1, begin, size_here, q))
             own_label = source + row[token]
             put(scores, total, (NEVER, own_label, NEVER, label, own_label, label))
-            room.extras[total] = extra
+            scratch.extras[total] = extra
             total += 1
         at = longer[h, FIRST_GROWN]
         while at >= 0:

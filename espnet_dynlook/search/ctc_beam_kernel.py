@@ -28,7 +28,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     EVERY,
     FIRST,
     GROW,
-    GROW_ROOM,
+    GROW_SCRATCH,
     HALF,
     HYPOTHESES,
     INSIDE,
@@ -60,7 +60,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
 )
 from espnet_dynlook.search.ctc_beam_expand import candidates, committed
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens, select
-from espnet_dynlook.search.ctc_beam_room import (
+from espnet_dynlook.search.ctc_beam_scratch import (
     ADDED,
     EMITS,
     ENTRIES,
@@ -77,7 +77,7 @@ from espnet_dynlook.search.ngram_arrays import close_words, grown_word, say_toke
 
 
 @bare
-def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
+def run(rows, at, asked, first_number, settings, graph, lattice, frame, scratch):
     """Go on through frames until all are done, or something is needed.
 
     Args:
@@ -89,7 +89,7 @@ def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
         graph: Of the catalog.
         lattice: What is known; changed.
         frame: What was worked out for the frame.
-        room: With the match scores; changed.
+        scratch: With the match scores; changed.
 
     Returns:
         The frame it stopped at, and why.
@@ -98,7 +98,7 @@ def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
         if not asked:
             count, common = choose_tokens(rows[at], settings, graph.roots > 0, frame)
             if count > common and not entries_need(
-                rows[at], common, count, settings, graph, lattice, frame, room
+                rows[at], common, count, settings, graph, lattice, frame, scratch
             ):
                 count = common
             lattice.counts[TOKENS], lattice.counts[COMMON] = count, common
@@ -109,9 +109,9 @@ def run(rows, at, asked, first_number, settings, graph, lattice, frame, room):
                     return at, ASK
         asked = False
         if not follow_frame(
-            rows[at], first_number + at, settings, graph, lattice, frame, room
+            rows[at], first_number + at, settings, graph, lattice, frame, scratch
         ):
-            return at, GROW_ROOM
+            return at, GROW_SCRATCH
         at += 1
     return at, DONE
 
@@ -165,35 +165,35 @@ def needs_language(settings, lattice, frame):
 
 
 @bare
-def follow_frame(row, number, settings, graph, lattice, frame, room):
+def follow_frame(row, number, settings, graph, lattice, frame, scratch):
     """Replace the hypotheses by those after one more frame.
 
     Returns:
-        False: nothing was done, since the room is too small.
+        False: nothing was done, since the scratch arrays are too small.
     """
     if lattice.counts[TOKENS] == 0:
-        go_on(row, settings, lattice, room)
+        go_on(row, settings, lattice, scratch)
         return True
-    total = candidates(row, settings, graph, lattice, frame, room)
+    total = candidates(row, settings, graph, lattice, frame, scratch)
     if total < 0:
         return False
-    chosen = best_candidates(total, settings, lattice.counts[HYPOTHESES], room)
-    enter_new(chosen, settings, lattice, frame, room)
-    keep(chosen, row, number, lattice, room)
+    chosen = best_candidates(total, settings, lattice.counts[HYPOTHESES], scratch)
+    enter_new(chosen, settings, lattice, frame, scratch)
+    keep(chosen, row, number, lattice, scratch)
     return True
 
 
 @bare
-def best_candidates(total, settings, held, room):
+def best_candidates(total, settings, held, scratch):
     """Choose candidates; return how many are kept.
 
     Args:
         total: How many there are.
         settings: Of the search.
         held: The first so many are there with a blank, and with a label.
-        room: Has the candidates; its ``chosen`` is filled.
+        scratch: Has the candidates; its ``chosen`` is filled.
     """
-    rows, own, values = room.rows, room.scores, room.values
+    rows, own, values = scratch.rows, scratch.scores, scratch.values
     lifted = False
     for at in range(total):
         first, beyond = rows[at, ENTRY], rows[at, ENTRY] + rows[at, ENTRIES]
@@ -207,21 +207,21 @@ def best_candidates(total, settings, held, room):
         for m in range(first, beyond):
             rank = max(rank, values[m, ENTRY_EVERY])
         lifted |= rank > value
-        room.totals[at] = value + room.extras[at]
-        room.ranks[at] = rank + room.extras[at]
+        scratch.totals[at] = value + scratch.extras[at]
+        scratch.ranks[at] = rank + scratch.extras[at]
     # Their roots: what was entered can only have become more.
-    bounds = room.heaps[PLAINLY, 0], room.heaps[RANKED, 0]
-    return select(total, lifted, bounds, settings, room)
+    bounds = scratch.heaps[PLAINLY, 0], scratch.heaps[RANKED, 0]
+    return select(total, lifted, bounds, settings, scratch)
 
 
 @bare
-def enter_new(number, settings, lattice, frame, room):
+def enter_new(number, settings, lattice, frame, scratch):
     """Make the labellings of the chosen candidates that are not known."""
     kinds = settings.kinds
     counts, nodes, lms, table, pool, _, _, hyps, _ = lattice
-    rows, entries = room.rows, room.entries
+    rows, entries = scratch.rows, scratch.entries
     for n in range(number):
-        c = room.chosen[n]
+        c = scratch.chosen[n]
         if rows[c, LABELLING] >= 0:
             continue
         origin, token, place = rows[c, ORIGIN], rows[c, ADDED], rows[c, PLACED]
@@ -264,7 +264,7 @@ def enter_new(number, settings, lattice, frame, room):
 
 
 @bare
-def keep(number, row, frame, lattice, room):
+def keep(number, row, frame, lattice, scratch):
     """Make the chosen candidates the hypotheses.
 
     Args:
@@ -272,14 +272,14 @@ def keep(number, row, frame, lattice, room):
         row: Log-probabilities (V,).
         frame: Number of the frame.
         lattice: Its hypotheses are replaced.
-        room: With the candidates; the match scores are replaced.
+        scratch: With the candidates; the match scores are replaced.
     """
     counts, nodes, _, _, _, emissions, probabilities, hyps, hyp_scores = lattice
-    rows, scores, values = room.rows, room.scores, room.values
-    kept = room.matches[1 - counts[HALF]]
+    rows, scores, values = scratch.rows, scratch.scores, scratch.values
+    kept = scratch.matches[1 - counts[HALF]]
     used = 0
     for at in range(number):
-        c = room.chosen[at]
+        c = scratch.chosen[at]
         node = rows[c, LABELLING]
         hyps[at, NODE] = node
         hyps[at, EMISSION] = rows[c, SOURCE]

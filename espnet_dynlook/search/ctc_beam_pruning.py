@@ -67,7 +67,7 @@ def choose_tokens(row, settings, named, frame):
 
 
 @bare
-def select(number, lifted, bounds, settings, room):
+def select(number, lifted, bounds, settings, scratch):
     """Choose hypotheses: the best ones, and those that open entries make the best.
 
     Args:
@@ -75,12 +75,12 @@ def select(number, lifted, bounds, settings, room):
         lifted: Whether their ranks differ from their totals.
         bounds: At least as many as the beam holds have so much, by totals and by ranks.
         settings: Of the search.
-        room: Has ``totals`` and ``ranks``; its ``chosen`` is filled.
+        scratch: Has ``totals`` and ``ranks``; its ``chosen`` is filled.
 
     Returns:
         How many are chosen.
     """
-    totals, taken, chosen = room.totals, room.taken, room.chosen
+    totals, taken, chosen = scratch.totals, scratch.taken, scratch.chosen
     reserve = reserve_of(lifted, settings)
     least = NEVER
     for at in range(number):
@@ -88,23 +88,23 @@ def select(number, lifted, bounds, settings, room):
         taken[at] = False
     least -= settings.pruning[2]
     places = settings.beam - reserve
-    count = best_of(totals, number, max(least, bounds[0]), places, room)
+    count = best_of(totals, number, max(least, bounds[0]), places, scratch)
     for n in range(count):
-        chosen[n] = room.places[n]
+        chosen[n] = scratch.places[n]
         taken[chosen[n]] = True
     if reserve:
         places = settings.beam - count
-        found = best_of(room.ranks, number, max(least, bounds[1]), places, room)
+        found = best_of(scratch.ranks, number, max(least, bounds[1]), places, scratch)
         for n in range(found):
-            chosen[count + n] = room.places[n]
+            chosen[count + n] = scratch.places[n]
         count += found
     return count
 
 
 @bare
-def selected_already(held, lifted, settings, room):
+def selected_already(held, lifted, settings, scratch):
     """Tell whether ``select`` would choose all, in the order that they are in."""
-    scores, ranks = room.totals, room.ranks
+    scores, ranks = scratch.totals, scratch.ranks
     least = scores[0] - settings.pruning[2]
     places = min(settings.beam - reserve_of(lifted, settings), held)
     first = 0  # so many are chosen by their scores
@@ -130,7 +130,7 @@ def reserve_of(lifted, settings):
 
 
 @bare
-def best_of(values, length, least, number, room):
+def best_of(values, length, least, number, scratch):
     """Find where at most so many values are that are large enough, the largest first.
 
     Of equal ones the first come first. With a sort of its own: a library's takes numba
@@ -141,12 +141,12 @@ def best_of(values, length, least, number, room):
         length: How many candidates there are.
         least: Smaller ones are not wanted.
         number: How many are.
-        room: What is ``taken`` is left out; its ``places`` are filled.
+        scratch: What is ``taken`` is left out; its ``places`` are filled.
 
     Returns:
         How many there are.
     """
-    places, taken = room.places, room.taken
+    places, taken = scratch.places, scratch.taken
     count = 0
     ordered = True
     for n in range(length):
@@ -156,7 +156,7 @@ def best_of(values, length, least, number, room):
             count += 1
     number = min(number, count)
     if not ordered:  # after frames of silence it mostly is
-        put_in_order(values, places, count, number, room.ends)
+        put_in_order(values, places, count, number, scratch.ends)
     return number
 
 

@@ -38,7 +38,7 @@ from espnet_dynlook.search.ctc_beam_pruning import select, selected_already
 
 
 @bare
-def entries_need(row, common, count, settings, graph, lattice, frame, room):
+def entries_need(row, common, count, settings, graph, lattice, frame, scratch):
     """Tell whether entries need the tokens of a frame that nothing else may follow.
 
     What would not be kept is not needed: most names that have begun are far behind.
@@ -51,10 +51,10 @@ def entries_need(row, common, count, settings, graph, lattice, frame, room):
         graph: Of the catalog.
         lattice: What is known before the frame.
         frame: What was worked out for it.
-        room: With the match scores.
+        scratch: With the match scores.
     """
     counts, nodes, lms, table, pool, _, _, hyps, scores = lattice
-    matches = room.matches[counts[HALF]]
+    matches = scratch.matches[counts[HALF]]
     may_begin = begins_entries(row, settings)
     bits = 0
     for q in range(common, count):
@@ -120,17 +120,17 @@ def least_kept(row, settings, lattice, matches):
 
 
 @bare
-def go_on(row, settings, lattice, room):
+def go_on(row, settings, lattice, scratch):
     """Follow a frame of no token in place.
 
     Args:
         row: Log-probabilities (V,).
         settings: Of the search.
         lattice: What is known; changed.
-        room: Its match scores are changed.
+        scratch: Its match scores are changed.
     """
     counts, nodes, lms, _, _, _, _, hyps, scores = lattice
-    matches = room.matches[counts[HALF]]
+    matches = scratch.matches[counts[HALF]]
     blank = row[settings.blank]
     held = counts[HYPOTHESES]
     lifted = False
@@ -151,20 +151,20 @@ def go_on(row, settings, lattice, room):
             matches[m, ENTRY_EVERY] = every
             rank = max(rank, every)
         lifted |= rank > scores[h, EVERY]
-        room.totals[h] = scores[h, EVERY] + lms[node, LM_SCORE]
-        room.ranks[h] = rank + lms[node, LM_SCORE]
-    if not selected_already(held, lifted, settings, room):
-        number = select(held, lifted, (NEVER, NEVER), settings, room)
-        rearrange(number, lattice, room)
+        scratch.totals[h] = scores[h, EVERY] + lms[node, LM_SCORE]
+        scratch.ranks[h] = rank + lms[node, LM_SCORE]
+    if not selected_already(held, lifted, settings, scratch):
+        number = select(held, lifted, (NEVER, NEVER), settings, scratch)
+        rearrange(number, lattice, scratch)
 
 
 @bare
-def rearrange(number, lattice, room):
+def rearrange(number, lattice, scratch):
     """Make the first of the chosen the hypotheses, in this order."""
     counts, nodes, _, _, _, _, _, hyps, scores = lattice
     half = counts[HALF]
-    old, new = room.matches[half], room.matches[1 - half]
-    before, scores_before = room.rows, room.scores
+    old, new = scratch.matches[half], scratch.matches[1 - half]
+    before, scores_before = scratch.rows, scratch.scores
     for h in range(counts[HYPOTHESES]):
         for n in range(hyps.shape[1]):
             before[h, n] = hyps[h, n]
@@ -172,7 +172,7 @@ def rearrange(number, lattice, room):
             scores_before[h, n] = scores[h, n]
     used = 0
     for at in range(number):
-        h = room.chosen[at]
+        h = scratch.chosen[at]
         for n in range(hyps.shape[1]):
             hyps[at, n] = before[h, n]
         for n in range(scores.shape[1]):

@@ -21,7 +21,7 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     EMITTED,
     FRAME,
     GROW,
-    GROW_ROOM,
+    GROW_SCRATCH,
     INSIDE,
     LM,
     NODE,
@@ -32,9 +32,9 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     WORDS,
     Lattice,
 )
-from espnet_dynlook.search.ctc_beam_desk import desk_for
 from espnet_dynlook.search.ctc_beam_kernel import final_scores, run
 from espnet_dynlook.search.ctc_beam_language import Language
+from espnet_dynlook.search.ctc_beam_workspace import give_back, take_workspace
 from espnet_dynlook.search.incremental import (
     Chain,
     Token,
@@ -251,24 +251,25 @@ class CTCBeam:
         settings, graph = self.search.settings, self.graph.arrays
         known = Language(self)
         settings = settings._replace(ngram=known.ngram)
-        desk = desk_for(settings, rows.shape[1])
-        frame = desk.frame
-        desk.put(self.lattice, self.match_scores)
+        workspace = take_workspace(settings, rows.shape[1])
+        frame = workspace.frame
+        workspace.put(self.lattice, self.match_scores)
         at, why, asked = 0, ASK, False
         while why != DONE:
             at, why = run(
                 *(rows, at, asked, self.frames, settings, graph),
-                *(desk.lattice, frame, desk.room),
+                *(workspace.lattice, frame, workspace.scratch),
             )
-            asked = why in (ASK, GROW_ROOM)
+            asked = why in (ASK, GROW_SCRATCH)
             if why == ASK:
-                frame = known.answer(desk.lattice, frame)
+                frame = known.answer(workspace.lattice, frame)
             elif why == GROW:
-                desk.widen_lattice()
-            elif why == GROW_ROOM:
-                desk.widen_room()
-        scores = desk.match_scores()
-        lattice, settled, probabilities = compact(desk.lattice)
+                workspace.widen_lattice()
+            elif why == GROW_SCRATCH:
+                workspace.widen_scratch()
+        scores = workspace.match_scores()
+        lattice, settled, probabilities = compact(workspace.lattice)
+        give_back(workspace)
         said, open_word = self.said, list(self.open_word)
         for token in _tokens(settled, probabilities):
             said = chained(said, token)

@@ -69,19 +69,19 @@ def widened(lattice: Lattice, beam: int, further: int, pool: int) -> Lattice:
     emissions = int(lattice.counts[EMISSIONS]) + further
     pool += int(lattice.counts[POOL])
 
-    def room(values: np.ndarray, size: int) -> np.ndarray:
+    def empty(values: np.ndarray, size: int) -> np.ndarray:
         return np.empty((size, *values.shape[1:]), dtype=values.dtype)
 
     found = Lattice(
-        room(lattice.counts, COUNTS),
-        room(lattice.nodes, nodes),
-        room(lattice.lms, nodes),
+        empty(lattice.counts, COUNTS),
+        empty(lattice.nodes, nodes),
+        empty(lattice.lms, nodes),
         np.empty(1 << (2 * nodes).bit_length(), dtype=np.int64),
-        room(lattice.pool, pool),
-        room(lattice.emissions, emissions),
-        room(lattice.probabilities, emissions),
-        room(lattice.hyps, beam),
-        room(lattice.hyp_scores, beam),
+        empty(lattice.pool, pool),
+        empty(lattice.emissions, emissions),
+        empty(lattice.probabilities, emissions),
+        empty(lattice.hyps, beam),
+        empty(lattice.hyp_scores, beam),
     )
     fill(found, lattice)
     return found

@@ -27,10 +27,10 @@ from espnet_dynlook.biasing.tokenizers import CharTokenizer
 from espnet_dynlook.biasing.weight_levels import LEVELS
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam_arrays import COMMON, TOKENS
-from espnet_dynlook.search.ctc_beam_desk import Desk
 from espnet_dynlook.search.ctc_beam_expand import candidates
 from espnet_dynlook.search.ctc_beam_pruning import choose_tokens
-from espnet_dynlook.search.ctc_beam_room import ENTRIES
+from espnet_dynlook.search.ctc_beam_scratch import ENTRIES
+from espnet_dynlook.search.ctc_beam_workspace import Workspace
 from espnet_dynlook.search.phrase_graph import build_graph, kept_graph
 from espnet_dynlook.search.unigram_boost import UnigramBoost
 
@@ -207,16 +207,18 @@ def test_entries_do_not_grow_with_the_number_of_weights():
 def looked_at(state, row):
     """Return how many candidates a frame has, and how many open entries these."""
     settings, graph = state.search.settings, state.graph.arrays
-    desk = Desk.of(settings, len(row))
-    desk.put(state.lattice, state.match_scores)
-    chosen = choose_tokens(row, settings, graph.roots > 0, desk.frame)
-    desk.lattice.counts[[TOKENS, COMMON]] = chosen
+    workspace = Workspace.of(settings, len(row))
+    workspace.put(state.lattice, state.match_scores)
+    chosen = choose_tokens(row, settings, graph.roots > 0, workspace.frame)
+    workspace.lattice.counts[[TOKENS, COMMON]] = chosen
     found = -1
     while found < 0:
-        found = candidates(row, settings, graph, desk.lattice, desk.frame, desk.room)
+        found = candidates(
+            row, settings, graph, workspace.lattice, workspace.frame, workspace.scratch
+        )
         if found < 0:
-            desk.widen_room()
-    return found, int(desk.room.rows[:found, ENTRIES].sum())
+            workspace.widen_scratch()
+    return found, int(workspace.scratch.rows[:found, ENTRIES].sum())
 
 
 # Streams

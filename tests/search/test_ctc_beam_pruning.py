@@ -7,9 +7,9 @@ import torch
 
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
-from espnet_dynlook.search.ctc_beam_desk import Desk
 from espnet_dynlook.search.ctc_beam_pruning import best_of, choose_tokens
-from espnet_dynlook.search.ctc_beam_room import room_for
+from espnet_dynlook.search.ctc_beam_scratch import scratch_for
+from espnet_dynlook.search.ctc_beam_workspace import Workspace
 from espnet_dynlook.search.naive import NaiveCTCBeam
 
 SEED = 20261130
@@ -28,9 +28,9 @@ def test_the_best_are_those_of_a_full_sort_and_ties_stay_in_order():
         wanted = rng.integers(0, number + 5)
         may = [n for n in range(number) if not taken[n] and values[n] >= least]
         sort = sorted(may, key=lambda n: (-values[n], n))
-        room = room_for(1, number - 1, 1, 0)
-        room.taken[:] = taken
-        found = room.places[: best_of(values, number, least, wanted, room)]
+        scratch = scratch_for(1, number - 1, 1, 0)
+        scratch.taken[:] = taken
+        found = scratch.places[: best_of(values, number, least, wanted, scratch)]
         assert found.tolist() == sort[:wanted], (values, least, taken, wanted)
 
 
@@ -54,17 +54,17 @@ def test_tokens_of_a_frame_are_those_of_clear_code():
         logits[rng.random(size) < 0.1] = -math.inf
         logits[0] = max(logits[0], 0.0)
         row = torch.from_numpy(logits).log_softmax(0).numpy()
-        desk = Desk.of(search.settings, size)
+        workspace = Workspace.of(search.settings, size)
         for named in (False, True):
             entries = [([1], 1.0)] if named else []
             everyone, boosts = NaiveCTCBeam(search, entries, 1).tokens_of_frame(
                 row.tolist()
             )
-            count, common = choose_tokens(row, search.settings, named, desk.frame)
-            found = desk.frame.tokens[:count].tolist()
+            count, common = choose_tokens(row, search.settings, named, workspace.frame)
+            found = workspace.frame.tokens[:count].tolist()
             assert found[:common] == everyone
             assert set(found) == {*everyone, *boosts}
-            for token, boost in zip(found, desk.frame.boosts, strict=False):
+            for token, boost in zip(found, workspace.frame.boosts, strict=False):
                 assert max(boost, 0.0) == boosts.get(token, 0.0)
             needed += count > common > 0
     assert needed > 50

@@ -1,8 +1,7 @@
 """The arrays that a CTC beam search works in; each thread keeps its own.
 
-A search makes nothing in them that lasts: what it found is copied out. To make them
-anew for each piece of an utterance, memory would have to be asked for, most of the time
-of a short piece.
+Nothing in them lasts: what a search found is copied out. To make them anew for each
+piece of an utterance takes longer than to search a short one.
 """
 
 import threading
@@ -21,31 +20,31 @@ from espnet_dynlook.search.ctc_beam_arrays import (
     Lattice,
     Settings,
 )
-from espnet_dynlook.search.ctc_beam_room import Room, room_for
+from espnet_dynlook.search.ctc_beam_scratch import Scratch, scratch_for
 from espnet_dynlook.search.lattice import empty_lattice, fill, widened
 
 
 @dataclass
-class Desk:
-    """Room for an utterance's lattice, and for a frame.
+class Workspace:
+    """An utterance's lattice with room for more, and scratch arrays for a frame.
 
     Attributes:
         beam: Hypotheses that are kept.
         labels: Of the model.
         frame: What is worked out once a frame.
         lattice: What is known, with room for more.
-        room: With the match scores.
+        scratch: With the match scores.
     """
 
     beam: int
     labels: int
     frame: Frame
     lattice: Lattice
-    room: Room
+    scratch: Scratch
 
     @classmethod
-    def of(cls, settings: Settings, labels: int) -> "Desk":
-        """Return one for a search."""
+    def of(cls, settings: Settings, labels: int) -> "Workspace":
+        """Return a workspace for a search."""
         beam, tokens = settings.beam, tokens_of_frame(settings)
         held = beam if settings.language == SAY_TOKENS else 0
         frame = Frame(
@@ -55,7 +54,7 @@ class Desk:
             np.zeros((held, tokens), dtype=np.int64),
         )
         lattice = widened(empty_lattice(), beam, 16 * beam, 1024)
-        return cls(beam, labels, frame, lattice, room_for(beam, tokens, labels, 512))
+        return cls(beam, labels, frame, lattice, scratch_for(beam, tokens, labels, 512))
 
     def fits(self, settings: Settings, labels: int) -> bool:
         """Tell whether a search can work here."""
@@ -78,28 +77,28 @@ class Desk:
             self.lattice = widened(lattice, self.beam, 16 * self.beam, 1024)
         else:
             fill(own, lattice)
-        while len(match_scores) > len(self.room.values):
-            self.widen_room()
+        while len(match_scores) > len(self.scratch.values):
+            self.widen_scratch()
         self.lattice.counts[MATCHED], self.lattice.counts[HALF] = len(match_scores), 0
-        self.room.matches[0, : len(match_scores)] = match_scores
-        self.room.known.fill(-1)
+        self.scratch.matches[0, : len(match_scores)] = match_scores
+        self.scratch.known.fill(-1)
 
     def match_scores(self) -> np.ndarray:
         """Return a copy of those of the hypotheses' open entries."""
         counts = self.lattice.counts
-        return self.room.matches[counts[HALF], : counts[MATCHED]].copy()
+        return self.scratch.matches[counts[HALF], : counts[MATCHED]].copy()
 
     def widen_lattice(self) -> None:
-        """Make room for twice as much."""
+        """Make further room in the lattice, for twice as much as it had."""
         own = self.lattice
         self.lattice = widened(own, self.beam, 2 * len(own.nodes), 2 * len(own.pool))
 
-    def widen_room(self) -> None:
+    def widen_scratch(self) -> None:
         """Make room for twice as many open entries in a frame."""
-        before, held = self.room, len(self.room.values)
+        before, held = self.scratch, len(self.scratch.values)
         tokens = len(self.frame.tokens)
-        self.room = room_for(self.beam, tokens, self.labels, 2 * held)
-        self.room.matches[:, :held] = before.matches
+        self.scratch = scratch_for(self.beam, tokens, self.labels, 2 * held)
+        self.scratch.matches[:, :held] = before.matches
 
 
 def tokens_of_frame(settings: Settings) -> int:
@@ -110,9 +109,19 @@ def tokens_of_frame(settings: Settings) -> int:
 _OWN = threading.local()
 
 
-def desk_for(settings: Settings, labels: int) -> Desk:
-    """Return the desk of this thread; another one if a search needs that."""
-    desk: Desk | None = getattr(_OWN, "desk", None)
-    if desk is None or not desk.fits(settings, labels):
-        desk = _OWN.desk = Desk.of(settings, labels)
-    return desk
+def take_workspace(settings: Settings, labels: int) -> Workspace:
+    """Return the workspace of this thread; another one if a search needs that.
+
+    It is nobody else's until it is given back: what a search asks on its way, such as a
+    language model, may search itself.
+    """
+    workspace: Workspace | None = getattr(_OWN, "workspace", None)
+    _OWN.workspace = None
+    if workspace is None or not workspace.fits(settings, labels):
+        workspace = Workspace.of(settings, labels)
+    return workspace
+
+
+def give_back(workspace: Workspace) -> None:
+    """Keep a workspace for the next search of this thread."""
+    _OWN.workspace = workspace

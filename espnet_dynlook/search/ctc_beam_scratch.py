@@ -1,4 +1,4 @@
-"""Where the CTC beam search works out a frame, made once for many frames."""
+"""Scratch arrays in which the CTC beam search works out a frame."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ FIRST_GROWN, NEXT_GROWN = range(2)
 PLAINLY, RANKED = range(2)
 
 
-class Room(NamedTuple):
+class Scratch(NamedTuple):
     """Arrays that every frame fills anew, for C candidates with E open entries.
 
     Attributes:
@@ -60,8 +60,8 @@ class Room(NamedTuple):
     known: np.ndarray
 
 
-def room_for(beam: int, tokens: int, labels: int, entries: int) -> Room:
-    """Return room for frames.
+def scratch_for(beam: int, tokens: int, labels: int, entries: int) -> Scratch:
+    """Return scratch arrays.
 
     Args:
         beam: Hypotheses that are kept.
@@ -70,7 +70,7 @@ def room_for(beam: int, tokens: int, labels: int, entries: int) -> Room:
         entries: Open ones of all candidates of a frame.
     """
     most = beam * (1 + tokens)
-    return Room(
+    return Scratch(
         np.empty((most, 8), dtype=np.int64),
         np.empty((most, 6)),
         np.empty(most),

@@ -9,6 +9,7 @@ import pytest
 from ctc_beam_cases import (
     LETTERS,
     SMALL,
+    Asked,
     all_of,
     names,
     random_rows,
@@ -16,11 +17,11 @@ from ctc_beam_cases import (
     write_arpa,
 )
 
-from espnet_dynlook.search import ctc_beam_desk, ctc_beam_state
+from espnet_dynlook.search import ctc_beam_state, ctc_beam_workspace
 from espnet_dynlook.search.boosting import Boosting
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
-from espnet_dynlook.search.ctc_beam_desk import Desk
-from espnet_dynlook.search.ctc_beam_room import room_for
+from espnet_dynlook.search.ctc_beam_scratch import scratch_for
+from espnet_dynlook.search.ctc_beam_workspace import Workspace
 from espnet_dynlook.search.lattice import empty_lattice, widened
 from espnet_dynlook.search.ngram import NgramLM
 
@@ -88,27 +89,57 @@ def test_searches_of_threads_are_each_as_alone(searches):
         assert results == [whole] * 20
 
 
+class Searching:
+    """A language model that asks another search, of the same sizes."""
+
+    def __init__(self, model, search, rows):
+        self.begin, self.knows = model.begin, model.knows
+        self.model, self.search, self.rows = model, search, rows
+
+    def score(self, state, word):
+        self.search(self.rows)
+        return self.model.score(state, word)
+
+
+def test_a_language_model_may_search_itself(tmp_path):
+    model = write_arpa(tmp_path / "lm.arpa", ["ann", "lee", "a", "b"], seeded(0), 2)
+    inner = CTCBeamSearch(LETTERS, 8, boosting=BOOSTING)
+    asking = Searching(model, inner, rows_of(1, LETTERS, 5))
+    rows = rows_of(2, LETTERS, 12)
+    found = [
+        all_of(
+            CTCBeamSearch(LETTERS, 8, NgramLM(one, 0.3, 0.5, -1.0), boosting=BOOSTING)(
+                rows, names(PHRASES)
+            )
+        )
+        for one in (Asked(model), asking)
+    ]
+    assert found[0] == found[1]
+
+
 def test_little_room_changes_nothing(searches, monkeypatch):
     """Lattice, open entries and those of a frame: each is made larger on the way."""
     wholes = [all_of(search(rows, catalog)) for search, catalog, rows in searches]
-    grown = {"widen_lattice": 0, "widen_room": 0}
+    grown = {"widen_lattice": 0, "widen_scratch": 0}
 
     def small(settings, labels):
-        desk = Desk.of(settings, labels)
-        desk.lattice = widened(empty_lattice(), desk.beam, desk.beam, 1)
-        desk.room = room_for(desk.beam, len(desk.frame.tokens), labels, 1)
-        return desk
+        workspace = Workspace.of(settings, labels)
+        workspace.lattice = widened(empty_lattice(), workspace.beam, workspace.beam, 1)
+        workspace.scratch = scratch_for(
+            workspace.beam, len(workspace.frame.tokens), labels, 1
+        )
+        return workspace
 
     def counted(name):
-        real = getattr(ctc_beam_desk.Desk, name)
+        real = getattr(ctc_beam_workspace.Workspace, name)
 
         def run(self):
             grown[name] += 1
             real(self)
 
-        monkeypatch.setattr(ctc_beam_desk.Desk, name, run)
+        monkeypatch.setattr(ctc_beam_workspace.Workspace, name, run)
 
-    monkeypatch.setattr(ctc_beam_state, "desk_for", small)
+    monkeypatch.setattr(ctc_beam_state, "take_workspace", small)
     for name in grown:
         counted(name)
     for (search, catalog, rows), whole in zip(searches, wholes, strict=True):
