@@ -6,6 +6,7 @@ numba would go on with the code that it kept.
 """
 
 import hashlib
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,14 @@ class _Cache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple:
         return (*super()._index_key(sig, codegen), SOURCES)
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super()._load_overload(sig, target_context)
+        except (AttributeError, EOFError, ImportError, pickle.UnpicklingError):
+            # Kept by a version whose types had other names, or cut short.
+            self.flush()
+            return None
 
 
 def compiled(function: F) -> F:

@@ -43,9 +43,18 @@ def package(folder, double=2, step=1):
     if not (found / "caller.py").exists():
         (found / "caller.py").write_text(CALLER.format(name=found.name))
     # Python itself takes a file of the same second and size for the same (-B: no .pyc).
-    command = [sys.executable, "-B", "-m", f"{found.name}.caller"]
+    return said_by(found, "caller")
+
+
+def said_by(package, module):
+    command = [sys.executable, "-B", "-m", f"{package.name}.{module}"]
     run = subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True, timeout=300
+        command,
+        cwd=package.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     return [int(n) for n in run.stdout.split()]
 
@@ -56,6 +65,42 @@ def test_a_change_in_a_called_file_is_seen_and_nothing_is_compiled_twice(tmp_pat
     assert package(tmp_path) == [11, 1, 0]
     assert package(tmp_path, double=3) == [16, 0, 1]
     assert package(tmp_path, double=3, step=9) == [24, 0, 1]
+
+
+TYPED = """\
+from {name}.compiled import compiled
+from {name}.{types} import Pair
+
+
+@compiled
+def called(pair):
+    return pair.one + pair.two
+
+
+said = called(Pair(2, 3))
+stats = called.stats
+print(said, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+TYPES = "from typing import NamedTuple\n\n\nclass Pair(NamedTuple):\n"
+TYPES += "    one: int\n    two: int\n"
+
+
+def test_what_was_kept_of_types_that_are_gone_is_compiled_again(tmp_path):
+    assert package(tmp_path) == [11, 0, 1]
+    folder = tmp_path / "some_package"
+
+    def typed(types):
+        (folder / f"{types}.py").write_text(TYPES)
+        (folder / "typed.py").write_text(TYPED.format(name=folder.name, types=types))
+        return said_by(folder, "typed")
+
+    assert typed("before") == [5, 0, 1]
+    (folder / "before.py").unlink()
+    assert typed("behind") == [5, 0, 1]
+    assert typed("behind") == [5, 1, 0]
+    for kept in (folder / "__pycache__").glob("typed.called-*.nbi"):
+        kept.write_bytes(kept.read_bytes()[:-9])
+    assert typed("behind") == [5, 0, 1]
 
 
 def test_every_compiled_function_of_the_package_is_kept_so():
