@@ -113,14 +113,22 @@ def shared(chains, before):
         chains: Last link of each.
         before: The link before each, of a smaller number.
     """
-    ends = chains.copy()
-    while True:
-        latest = np.max(ends)
-        if np.min(ends) == latest:
-            return latest
-        for n in range(len(ends)):
-            if ends[n] == latest:
-                ends[n] = before[latest]
+    first, another = 1, 2
+    seen = np.zeros(np.max(chains) + 1, dtype=np.int8)
+    link = chains[0]
+    while seen[link] == 0:
+        seen[link] = first
+        if link > 0:
+            link = before[link]
+    common = chains[0]
+    for chain in chains:
+        link = chain
+        while seen[link] == 0:
+            seen[link] = another
+            link = before[link]
+        if seen[link] == first:  # else it goes on as a chain before it did
+            common = min(common, link)
+    return common
 
 
 @compiled
@@ -166,9 +174,8 @@ def compact(lattice):
         while not spoken[emission]:
             spoken[emission] = True
             emission = before[emission]
-    new_node = np.cumsum(live) - 1
-    new_emission = np.cumsum(spoken) - 1
-    old_nodes, old_emissions = np.nonzero(live)[0], np.nonzero(spoken)[0]
+    old_nodes, new_node = numbered(live)
+    old_emissions, new_emission = numbered(spoken)
     made = nodes[old_nodes]
     made_pool = np.empty(np.sum(made[:, MATCHES]), dtype=np.int64)
     used = 0
@@ -201,6 +208,22 @@ def compact(lattice):
         hyp_scores[:held].copy(),
     )
     return found, emissions[settled], probabilities[settled]
+
+
+@compiled
+def numbered(kept):
+    """Return which places are kept, and the new number of each of these.
+
+    With a loop: NumPy's functions that do it take ten times as long in numba.
+    """
+    old = np.empty(len(kept), dtype=np.int64)
+    new = np.empty(len(kept), dtype=np.int64)
+    count = 0
+    for n in range(len(kept)):
+        if kept[n]:
+            old[count], new[n] = n, count
+            count += 1
+    return old[:count], new
 
 
 @compiled
