@@ -81,6 +81,78 @@ def align_words(
     ]
 
 
+def said_ways(
+    log_probs: torch.Tensor, texts: Sequence[Sequence[Sequence[Way]]], blank: int = 0
+) -> list[list[Way] | None]:
+    """Return how the words of each text were said: the ways of ``align_words``.
+
+    One call for all of the hypotheses of an utterance, of which most words are alike.
+
+    Args:
+        log_probs: Of the phones (T, P).
+        texts: The ways in which each word of each may be said, none of them empty.
+        blank: Index of the blank.
+
+    Returns:
+        A way for every word of each text; None: there are too few frames for it.
+    """
+    words = [ways for text in texts for ways in text]
+    ways = [way for word in words for way in word]
+    found = _said_ways(
+        log_probs.detach().cpu().numpy().astype(np.float64),
+        np.array([phone for way in ways for phone in way], dtype=np.int64),
+        np.cumsum([0] + [len(way) for way in ways]),
+        np.cumsum([0] + [len(word) for word in words]),
+        np.cumsum([0] + [len(text) for text in texts]),
+        blank,
+    )
+    numbers = iter(found.tolist())
+    said = [[next(numbers) for _ in text] for text in texts]
+    return [
+        None if any(number < 0 for number in one) else [ways[n] for n in one]
+        for one in said
+    ]
+
+
+@compiled
+def _said_ways(rows, phones, starts, ends, texts, blank):
+    """Return the number of the way of every word; -1: its text has no path.
+
+    Args:
+        rows: Log-probabilities (T, P).
+        phones: Of all ways, one behind another.
+        starts: Where each way begins in them, and where the last one ends.
+        ends: Where each word begins in the ways, and where the last one ends.
+        texts: Where each text begins in the words, and where the last one ends.
+        blank: Index of the blank.
+    """
+    found = np.full(texts[-1], -1, dtype=np.int64)
+    for text in range(len(texts) - 1):
+        word, beyond = texts[text], texts[text + 1]
+        if word == beyond:
+            continue
+        first = ends[word]
+        own = starts[first : ends[beyond] + 1] - starts[first]
+        path = _viterbi(
+            rows,
+            phones[starts[first] : starts[ends[beyond]]],
+            own,
+            ends[word : beyond + 1] - first,
+            blank,
+        )
+        way = 0  # the path goes through the ways in their order
+        for state in path:
+            while way < len(own) - 1 and state >= 2 * own[way + 1] - (way + 1):
+                way += 1
+            if way == len(own) - 1:  # between words
+                way = 0
+                continue
+            while ends[word + 1] <= first + way:
+                word += 1
+            found[word] = first + way
+    return found
+
+
 @compiled
 def _viterbi(rows, phones, starts, ends, blank):
     """Return the state of every frame on the best path; nothing: there is none.

@@ -8,7 +8,7 @@ import torch
 
 from espnet_dynlook.search.checks import check_weight
 from espnet_dynlook.search.ctc_beam import Hypothesis
-from espnet_dynlook.search.phone_alignment import align_words, ctc_scores
+from espnet_dynlook.search.phone_alignment import ctc_scores, said_ways
 from espnet_dynlook.search.spoken_units import SpokenUnits
 
 #: The key of ``Hypothesis.parts``.
@@ -92,12 +92,12 @@ def phone_scores(
         blank: Index of the blank among the phones.
     """
     units.prepare(texts)
-    said: list[list[int] | None] = []
-    for words in texts:
-        ways = [unit.ways for unit in units(words)]
-        spans = align_words(phone_log_probs, ways, blank) if all(ways) else None
-        phones = None if spans is None else [p for one in spans for p in one.way]
-        said.append(phones)
+    ways = [[unit.ways for unit in units(words)] for words in texts]
+    told = [n for n, text in enumerate(ways) if all(text)]
+    chosen = said_ways(phone_log_probs, [ways[n] for n in told], blank)
+    said: list[list[int] | None] = [None] * len(texts)
+    for n, text in zip(told, chosen, strict=True):
+        said[n] = None if text is None else [phone for way in text for phone in way]
     known = [phones for phones in said if phones is not None]
     scores = iter(ctc_scores(phone_log_probs, known, blank))
     found = [None if phones is None else next(scores) for phones in said]

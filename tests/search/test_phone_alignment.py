@@ -13,7 +13,7 @@ from espnet_dynlook.search.naive_phones import (
     paths,
     value,
 )
-from espnet_dynlook.search.phone_alignment import align_words, ctc_scores
+from espnet_dynlook.search.phone_alignment import align_words, ctc_scores, said_ways
 
 
 def random_words(draw, words, size):
@@ -89,6 +89,22 @@ def test_an_alignment_is_the_best_path_of_all_pronunciations():
             )
             assert all(w.way in ways for w, ways in zip(said, words, strict=True))
     assert found > 20
+
+
+def test_ways_of_many_texts_are_those_of_each():
+    told, missing = 0, 0
+    for seed in range(300):
+        draw = seeded(f"many {seed}")
+        rows = random_rows(draw, draw.randint(0, 14), 6, 2.0)
+        texts = [random_words(draw, 5, 6) for _ in range(draw.randint(0, 6))]
+        if draw.random() < 0.3:
+            texts.insert(draw.randint(0, len(texts)), [])
+        for said, words in zip(said_ways(rows, texts), texts, strict=True):
+            spans = align_words(rows, words)
+            assert said == (None if spans is None else [one.way for one in spans])
+            told += bool(said)
+            missing += said is None
+    assert min(told, missing) > 50
 
 
 def test_one_pronunciation_is_a_forced_alignment():
