@@ -89,9 +89,12 @@ class Workspace:
         return self.scratch.matches[counts[HALF], : counts[MATCHED]].copy()
 
     def widen_lattice(self) -> None:
-        """Make further room in the lattice, for twice as much as it had."""
-        own = self.lattice
-        self.lattice = widened(own, self.beam, 2 * len(own.nodes), 2 * len(own.pool))
+        """Make the lattice twice as large."""
+        own, counts = self.lattice, self.lattice.counts
+        nodes, pool = 2 * len(own.nodes), 2 * len(own.pool)
+        self.lattice = widened(
+            own, self.beam, nodes - int(counts[NODES]), pool - int(counts[POOL])
+        )
 
     def widen_scratch(self) -> None:
         """Make room for twice as many open entries in a frame."""
