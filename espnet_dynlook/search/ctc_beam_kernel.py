@@ -209,7 +209,8 @@ def best_candidates(total, settings, held, scratch):
         lifted |= rank > value
         scratch.totals[at] = value + scratch.extras[at]
         scratch.ranks[at] = rank + scratch.extras[at]
-    # Their roots: what was entered can only have become more.
+    # Their roots: what was entered can only have become more. The second one counts
+    # only where entries lift something.
     bounds = scratch.heaps[PLAINLY, 0], scratch.heaps[RANKED, 0]
     return select(total, lifted, bounds, settings, scratch)
 

@@ -34,7 +34,8 @@ class Scratch(NamedTuple):
         places: Candidates in order (C,).
         ends: Of the parts of these that are not in order (C + 1,).
         chosen: Candidates that are kept (beam,).
-        heaps: The least of the best is the root of each (2, beam + 1).
+        heaps: The least of the best is the root of each; the last place holds infinity
+            (2, beam + 1).
         single: The best single way into each hypothesis (beam,).
         longer: What grew from each, as linked lists (beam, 2).
         begun: The entries that each token of the frame begins (tokens, 2).

@@ -48,8 +48,7 @@ def align_words(
     Raises:
         ValueError: a word has no way, or a way no phone.
     """
-    if not all(ways and all(ways) for ways in words):
-        raise ValueError(f"words={list(words)} have one that cannot be said")
+    _check(words)
     if not words:
         return []
     ways = [way for word in words for way in word]
@@ -60,12 +59,10 @@ def align_words(
     states = _viterbi(rows, phones, starts, ends, blank)
     if not len(states):
         return None
-    # A way's states: its phones with blanks between them, 2 n - 1 for n phones; behind
-    # all of them, the blanks between words.
-    firsts = 2 * starts - np.arange(len(starts))
-    frames = np.flatnonzero(states < firsts[-1])
-    numbers = np.searchsorted(firsts, states[frames], side="right") - 1
-    spoken = (states[frames] - firsts[numbers]) % 2 == 0
+    numbers = _ways_of(states, starts)
+    frames = np.flatnonzero(numbers >= 0)
+    numbers = numbers[frames]
+    spoken = (states[frames] - (2 * starts[numbers] - numbers)) % 2 == 0
     frames, numbers = frames[spoken], numbers[spoken]
     # The path goes through the ways in their order.
     said, first = np.unique(numbers, return_index=True)
@@ -79,6 +76,11 @@ def align_words(
             strict=True,
         )
     ]
+
+
+def _check(words: Sequence[Sequence[Way]]) -> None:
+    if not all(ways and all(ways) for ways in words):
+        raise ValueError(f"words={list(words)} have one that cannot be said")
 
 
 def said_ways(
@@ -95,8 +97,12 @@ def said_ways(
 
     Returns:
         A way for every word of each text; None: there are too few frames for it.
+
+    Raises:
+        ValueError: as ``align_words``.
     """
     words = [ways for text in texts for ways in text]
+    _check(words)
     ways = [way for word in words for way in word]
     found = _said_ways(
         log_probs.detach().cpu().numpy().astype(np.float64),
@@ -140,16 +146,34 @@ def _said_ways(rows, phones, starts, ends, texts, blank):
             ends[word : beyond + 1] - first,
             blank,
         )
-        way = 0  # the path goes through the ways in their order
-        for state in path:
-            while way < len(own) - 1 and state >= 2 * own[way + 1] - (way + 1):
-                way += 1
-            if way == len(own) - 1:  # between words
-                way = 0
+        for way in _ways_of(path, own):
+            if way < 0:
                 continue
             while ends[word + 1] <= first + way:
                 word += 1
             found[word] = first + way
+    return found
+
+
+@compiled
+def _ways_of(path, starts):
+    """Return the way of each frame's state; -1: it is between words.
+
+    A way's states are its phones with blanks between them, 2 n - 1 for n phones; behind
+    all of them are the blanks between words. The path goes through the ways in order.
+
+    Args:
+        path: The state of every frame.
+        starts: Where each way begins in the phones, and where the last one ends.
+    """
+    found = np.full(len(path), -1, dtype=np.int64)
+    between = 2 * starts[-1] - (len(starts) - 1)
+    way = 0
+    for t in range(len(path)):
+        if path[t] < between:
+            while path[t] >= 2 * starts[way + 1] - (way + 1):
+                way += 1
+            found[t] = way
     return found
 
 
