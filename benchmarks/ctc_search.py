@@ -1,8 +1,9 @@
 """How long the CTC beam search takes: beside other systems, and by the list of names.
 
 Posteriors are made up, with a seed: ``peaky`` ones say words as a trained model would,
-``diffuse`` ones are random. Those of a model may be given as a file. Names and the
-n-gram's words are made up of common syllables.
+``diffuse`` ones are random. Those of a trained model of characters may stand in for
+them, of the first utterances of a set. Names and the n-gram's words are made up of
+common syllables.
 
 All systems search the same log-probabilities with the same beam, pruning and n-gram, in
 turns, one thread each; the time is the processor's, the least of the turns: what else
@@ -15,7 +16,7 @@ pyctcdecode reads its hotwords anew in every request.
     python benchmarks/ctc_search.py --others others/bin/python --lm made_up
     python benchmarks/ctc_search.py --posteriors diffuse --beams 10 50 200
     python benchmarks/ctc_search.py --names 0 1000 10000 --weights 1 1000
-    python benchmarks/ctc_search.py --log_probs a.npy --token_list tokens.txt
+    python benchmarks/ctc_search.py --asr_train_config C --asr_model_file M --data D
 """
 
 import argparse
@@ -32,6 +33,7 @@ from catalog import CHARACTERS, names
 
 from espnet_dynlook.biasing.catalog import Catalog
 from espnet_dynlook.biasing.tokenizers import CharTokenizer
+from espnet_dynlook.recipe.held_out import CTCModel
 from espnet_dynlook.search.ctc_beam import CTCBeamSearch
 from espnet_dynlook.search.ngram import NgramLM, load_ngram
 from espnet_dynlook.search.phrase_graph import phrase_graph
@@ -59,6 +61,27 @@ def posteriors(kind, frames, words, seed):
             other = draw.randrange(2, len(TOKENS))
             logits[frame, other] += draw.uniform(2.0, 7.0)
     return logits.log_softmax(1)
+
+
+def model_posteriors(config, file, data, frames):
+    """Return log-probabilities (T, V) of a set's first utterances, and the tokens.
+
+    One utterance behind another, up to so many frames; of those of ``TOKENS`` that the
+    model has, which share what is left for its others.
+    """
+    model = CTCModel(config, file)
+    number = {token: n for n, token in enumerate(model.model.token_list)}
+    tokens = [token for token in TOKENS if token in number]
+    if tokens[:2] != TOKENS[:2] or len(tokens) < len(number) - 2:
+        raise SystemExit(f"{config}: give a model of the characters A to Z")
+    rows, found = [], 0
+    for samples in model.read(data).values():
+        rows.append(model.posteriors(samples, None)[0].double())
+        found += len(rows[-1])
+        if found >= frames:
+            break
+    own = torch.cat(rows)[:frames, [number[token] for token in tokens]]
+    return own.log_softmax(1), tokens
 
 
 def write_lm(path, words, seed):
@@ -137,8 +160,9 @@ def measure(contenders, turns):
 def main(cmd=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--posteriors", choices=["peaky", "diffuse"], default="peaky")
-    parser.add_argument("--log_probs", help=".npy of a model's, (T, V)")
-    parser.add_argument("--token_list", help="its tokens, one a line: characters")
+    parser.add_argument("--asr_train_config", help="of a model of characters")
+    parser.add_argument("--asr_model_file", help="its parameters")
+    parser.add_argument("--data", help="what it hears: PATH,speech,TYPE")
     parser.add_argument("--frames", type=int, default=250, help="of 40 ms")
     parser.add_argument("--beams", type=int, nargs="+", default=[50])
     parser.add_argument(
@@ -168,9 +192,11 @@ def main(cmd=None):
 def compare(args, folder):
     words = sorted({w.upper() for w in names(args.words, args.seed) if " " not in w})
     tokens = TOKENS
-    if args.log_probs:
-        rows = torch.from_numpy(np.load(args.log_probs)).double()
-        tokens = Path(args.token_list).read_text(encoding="utf-8").split()
+    given = args.asr_train_config, args.asr_model_file, args.data
+    if all(given):
+        rows, tokens = model_posteriors(*given, args.frames)
+    elif any(given):
+        raise SystemExit("--asr_train_config, --asr_model_file, --data: give all three")
     else:
         rows = posteriors(args.posteriors, args.frames, words, args.seed).double()
     np.save(folder / "log_probs.npy", rows.numpy())
