@@ -199,6 +199,7 @@ def compare(args, folder):
         raise SystemExit("--asr_train_config, --asr_model_file, --data: give all three")
     else:
         rows = posteriors(args.posteriors, args.frames, words, args.seed).double()
+    words = [word for word in words if set(word) <= set(tokens)]
     np.save(folder / "log_probs.npy", rows.numpy())
     lm_file, lm = args.lm, None
     if args.lm == "made_up":
