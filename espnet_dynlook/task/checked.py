@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from espnet_dynlook import config
 from espnet_dynlook.compat import espnet_imports
 from espnet_dynlook.training.loading import load_init_param
@@ -87,6 +89,9 @@ class CheckedTask(AbsTask):
             if cls._writes(args):
                 cls._write_resolved(args)
             super().main_worker(args)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            # Its threads would else run on while the process ends, which may abort it.
+            torch.distributed.destroy_process_group()
 
     @staticmethod
     def _writes(args: argparse.Namespace) -> bool:
